@@ -1,0 +1,1 @@
+"""One small client of the engine: unix socket, ssh, tcp with TLS."""

@@ -1,0 +1,1 @@
+"""The engine: containers, images, networks, and what happens to them."""

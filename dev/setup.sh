@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Makes .venv with the pinned dependencies and installs the system packages that are missing.
+# Argument "test" adds what only the tests use: a registry, peers, a terminal multiplexer.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# command:package pairs; a package is installed only when its command is missing.
+needs=(runc:runc crun:crun conmon:conmon busybox:busybox-static ip:iproute2)
+[ "${1:-}" = test ] && needs+=(docker-registry:docker-registry tmux:tmux skopeo:skopeo debootstrap:debootstrap
+  docker:docker.io vim.tiny:vim-tiny htop:htop less:less)
+
+missing=()
+for pair in "${needs[@]}"; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair#*:}")
+done
+ldconfig -p 2>/dev/null | grep -q libnftables.so.1 || missing+=(libnftables1)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if ! command -v apt-get >/dev/null; then
+    echo "missing on this host: ${missing[*]}; install them with your package manager (\`bay doctor\` names the commands)" >&2
+    exit 1
+  fi
+  as_root=""; [ "$(id -u)" = 0 ] || as_root="sudo"
+  echo "installing system packages: ${missing[*]}"
+  log=$(mktemp)
+  if ! { $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    cat "$log" >&2; rm -f "$log"; exit 1
+  fi
+  rm -f "$log"
+fi
+
+stamp=.venv/.bay-setup
+if [ ! -x .venv/bin/bay ] || [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ constraints.txt -nt "$stamp" ]; then
+  echo "making .venv"
+  [ -x .venv/bin/python ] || python3 -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+  touch "$stamp"
+fi

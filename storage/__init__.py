@@ -1,0 +1,1 @@
+"""Blobs, layers, snapshots, images, volumes and the database."""
