@@ -1,0 +1,30 @@
+"""Threads for what blocks: the event loop never waits for a syscall or for unpacking."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Short work (a mount, a fork, a small file): many may wait on the kernel at once.
+_short = ThreadPoolExecutor(max_workers=16, thread_name_prefix="bay-io")
+# Long work (unpacking, copying, hashing): bounded, so that it never starves the short work.
+_long = ThreadPoolExecutor(max_workers=max(4, os.cpu_count() or 1), thread_name_prefix="bay-long")
+
+
+async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a short blocking `function` in a thread and return its result."""
+    call = functools.partial(function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_short, call)
+
+
+async def offload_long(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Like `offload`, for work of seconds or minutes: its own, bounded pool."""
+    call = functools.partial(function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_long, call)
