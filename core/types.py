@@ -1,0 +1,64 @@
+"""What the engine's parts pass to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# JSON in the shape and spelling of the Docker Engine API.
+Json = dict[str, Any]
+
+
+@dataclass
+class State:
+    """What a container does now, and what became of its last process.
+
+    `status` is Docker's: created, running, paused, restarting, exited, dead, removing. `pid` with
+    `pid_started` (clock ticks, see `host.process.start_time`) names the process for ever. Times
+    are nanoseconds since 1970, 0 for never.
+    """
+
+    status: str = "created"
+    pid: int = 0
+    pid_started: int = 0
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started: int = 0
+    finished: int = 0
+    health: Json | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process: a paused one counts, as Docker has it."""
+        return self.status in ("running", "paused")
+
+
+@dataclass
+class Container:
+    """One container, as the journal has it.
+
+    `config` and `host_config` are Docker's `Config` and `HostConfig` with every default filled in;
+    `networks` maps a network's name to Docker's `EndpointSettings`; `mounts` are `MountPoint`s.
+    """
+
+    id: str
+    name: str
+    created: int
+    image: str
+    image_ref: str
+    config: Json
+    host_config: Json
+    bundle: Path
+    networks: dict[str, Json] = field(default_factory=dict)
+    mounts: list[Json] = field(default_factory=list)
+    state: State = field(default_factory=State)
+    restart_count: int = 0
+    # The user stopped it: restart policies other than `always` leave it alone.
+    user_stopped: bool = False
+
+    @property
+    def tty(self) -> bool:
+        """Whether its process has a terminal."""
+        return bool(self.config.get("Tty"))
