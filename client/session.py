@@ -1,0 +1,77 @@
+"""A hijacked connection: a container's streams, after the HTTP handshake."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from .frames import STDOUT, Demultiplexer
+from .http import Response
+
+
+class Session:
+    """Two-way stream to a container's process, of attach or exec. Close it when done.
+
+    `tty` decides the form: raw bytes for a terminal, multiplexed frames otherwise.
+    """
+
+    def __init__(self, response: Response, tty: bool) -> None:
+        kind = response.headers.get("content-type", "")
+        # Since API 1.42 the engine says the form itself; then the container need not be asked.
+        if kind == "application/vnd.docker.multiplexed-stream":
+            tty = False
+        self._response = response
+        self._demultiplexer = None if tty else Demultiplexer()
+        self._first = response.take_buffer()
+        self.tty = tty
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket beneath, for select()."""
+        return self._response.link.socket
+
+    @property
+    def pending(self) -> bool:
+        """Whether `receive` returns without waiting although select() sees nothing (TLS)."""
+        if self._first:
+            return True
+        pending = getattr(self.socket, "pending", None)
+        return bool(pending is not None and pending())
+
+    def receive(self) -> list[tuple[int, bytes]] | None:
+        """The next output as (stream, bytes), maybe none yet; None at the end of the stream."""
+        if self._first:
+            data, self._first = self._first, b""
+        else:
+            try:
+                data = self.socket.recv(64 * 1024)
+            except ConnectionError:
+                return None
+            if not data:
+                return None
+        if self._demultiplexer is None:
+            return [(STDOUT, data)]
+        return self._demultiplexer.feed(data)
+
+    def send(self, data: bytes) -> int:
+        """Write to the process's stdin; the number of bytes taken."""
+        return self.socket.send(data)
+
+    def send_all(self, data: bytes) -> None:
+        """Write all of `data` to the process's stdin, waiting as long as it takes."""
+        self.socket.sendall(data)
+
+    def close_stdin(self) -> None:
+        """End of the process's stdin; its output goes on."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Let go of the streams; the process stays."""
+        self._response.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,121 @@
+"""Connections to an engine: one connected socket, whatever carries it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from .errors import UnreachableError
+from .hosts import Host, Tls
+
+if TYPE_CHECKING:
+    import ssl
+    import subprocess
+
+CONNECT_TIMEOUT = 30.0  # seconds
+
+
+class Link:
+    """One connection. `socket` is blocking; for ssh, `process` carries it."""
+
+    def __init__(self, sock: socket.socket, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.socket = sock
+        self.process = process
+
+    def close(self) -> None:
+        """Close it; an ssh process ends by that and is collected."""
+        self.socket.close()
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+
+
+def connect(host: Host) -> Link:
+    """Connect to `host`. Raises UnreachableError, with the OSError as its cause for a socket."""
+    if host.kind == "ssh":
+        return _ssh(host)
+    if host.kind == "tcp":
+        return Link(_tcp(host))
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.connect(host.path)
+    except OSError as error:
+        sock.close()
+        raise UnreachableError(_no_socket(host, error)) from error
+    return Link(sock)
+
+
+def _no_socket(host: Host, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return (
+            f"permission denied while trying to connect to the engine at {host}:"
+            " use sudo, or join the group that owns the socket"
+        )
+    return f"Cannot connect to the engine at {host}. Is it running? ({error.strerror or error})"
+
+
+def _tcp(host: Host) -> socket.socket:
+    try:
+        sock = socket.create_connection((host.name, host.port), CONNECT_TIMEOUT)
+        sock.settimeout(None)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    except OSError as error:
+        raise UnreachableError(_no_socket(host, error)) from error
+    if host.tls is None:
+        return sock
+    try:
+        return _tls_context(host.tls).wrap_socket(sock, server_hostname=host.name)
+    except OSError as error:
+        sock.close()
+        raise UnreachableError(f"TLS with the engine at {host} failed: {error}") from error
+
+
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    import ssl
+
+    if tls.verify:
+        context = ssl.create_default_context(cafile=tls.ca)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert:
+        context.load_cert_chain(tls.cert, tls.key)
+    return context
+
+
+def ssh_argv(host: Host) -> list[str]:
+    """The command that reaches the engine of `host`: its own `bay` passes the bytes on."""
+    import shlex
+
+    argv = ["ssh", "-T", "-o", "ConnectTimeout=30"]
+    if host.user:
+        argv += ["-l", host.user]
+    if host.port:
+        argv += ["-p", str(host.port)]
+    remote = ["bay"]
+    if host.path:
+        remote += ["-H", shlex.quote(f"unix://{host.path}")]
+    return [*argv, "--", host.name, *remote, "engine", "dial-stdio"]
+
+
+def _ssh(host: Host) -> Link:
+    """One ssh process per connection, over a socket pair so that both ends are one real socket."""
+    import subprocess
+
+    ours, theirs = socket.socketpair()
+    try:
+        process = subprocess.Popen(
+            ssh_argv(host),
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except OSError as error:
+        ours.close()
+        raise UnreachableError(f"cannot run ssh to reach {host}: {error.strerror}") from error
+    finally:
+        theirs.close()
+    return Link(ours, process)
