@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # command:package pairs; a package is installed only when its command is missing.
 needs=(runc:runc crun:crun conmon:conmon busybox:busybox-static ip:iproute2)
 [ "${1:-}" = test ] && needs+=(docker-registry:docker-registry tmux:tmux skopeo:skopeo debootstrap:debootstrap
-  docker:docker.io vim.tiny:vim-tiny htop:htop less:less)
+  docker:docker.io nft:nftables vim.tiny:vim-tiny htop:htop less:less)
 
 missing=()
 for pair in "${needs[@]}"; do

@@ -1,0 +1,70 @@
+"""Fixtures: one engine and one registry per session, real images, and nothing left at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import images
+from support.engine import EngineProcess, need_root
+from support.registry import Registry
+
+PRIVILEGED = ("integration", "compat")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests of the real thing fail without root: a skip would look like a pass."""
+    folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
+    if folder in PRIVILEGED and os.geteuid() != 0:
+        need_root()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[EngineProcess]:
+    """The session's engine. Tests share it: remove what you make, assume nothing about the rest."""
+    process = EngineProcess()
+    try:
+        process.start()
+        yield process
+    finally:
+        process.purge()
+
+
+@pytest.fixture
+def fresh_engine() -> Iterator[Callable[..., EngineProcess]]:
+    """`fresh_engine(*arguments)` starts an engine of this test's own, to kill and to restart."""
+    made: list[EngineProcess] = []
+
+    def make(*arguments: str) -> EngineProcess:
+        process = EngineProcess(arguments)
+        made.append(process)
+        process.start()
+        return process
+
+    yield make
+    for process in made:
+        process.purge()
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """An empty registry on a free loopback port; `.address`, `.push(image, name, tag)`."""
+    need_root()
+    running = Registry()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def debian_image(registry: Registry) -> str:
+    """Reference of a three-layer Debian with bash and ping, in the registry."""
+    return registry.push(images.debian(), "test/debian", images.SUITE)
+
+
+@pytest.fixture(scope="session")
+def busybox_image(registry: Registry) -> str:
+    """Reference of a one-layer busybox with every applet, in the registry."""
+    return registry.push(images.busybox(), "test/busybox")
