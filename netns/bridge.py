@@ -1,0 +1,222 @@
+"""Bridges, and the veth pairs that join namespaces to them (veth(4), rtnetlink(7))."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+from . import messages as m
+from . import sysctl
+from .namespace import Namespace
+from .netlink import Netlink, delete, down
+from .types import Attachment, Bridge, Interface
+
+_RT_TABLE_MAIN = 254
+_RTPROT_BOOT = 3
+_RT_SCOPE_UNIVERSE = 0
+_RTN_UNICAST = 1
+
+
+def ensure(host: Netlink, bridge: Bridge) -> None:
+    """Make the bridge as described, or adopt the one of that name: up, with these addresses.
+
+    Its MAC is fixed from birth: a bridge otherwise takes the lowest MAC of its ports, and the
+    containers lose their gateway whenever that port leaves, until their ARP entries expire.
+    """
+    if not host.has(bridge.name):
+        host.request(
+            m.message(
+                m.ifinfmsg,
+                m.RTM_NEWLINK,
+                m.NLM_F_CREATE | m.NLM_F_EXCL,
+                [
+                    ("IFLA_IFNAME", bridge.name),
+                    ("IFLA_ADDRESS", bridge.mac),
+                    ("IFLA_MTU", bridge.mtu),
+                    ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge")]}),
+                ],
+            )
+        )
+    index = host.index(bridge.name)
+    if any(address.version == 6 for address in bridge.addresses):
+        sysctl.write(f"net/ipv6/conf/{bridge.name}/disable_ipv6", "0")
+    flags = m.NLM_F_CREATE | m.NLM_F_REPLACE
+    host.request(
+        *(_address(index, address, flags) for address in bridge.addresses),
+        _up(index),
+    )
+    # 127.0.0.1:PORT of the host is rewritten to a container, so packets from 127.0.0.1 leave by
+    # the bridge; the firewall's raw chain drops what comes back in with such an address.
+    sysctl.write(f"net/ipv4/conf/{bridge.name}/route_localnet", "1")
+    if bridge.addresses and not bridge.internal:
+        sysctl.forward4()
+        if any(address.version == 6 for address in bridge.addresses):
+            sysctl.forward6()
+
+
+def remove(host: Netlink, name: str) -> None:
+    """Delete the bridge, if it is there; waits some 40 ms for the kernel."""
+    down(host, name)
+    delete(host, name)
+
+
+def attach(host: Netlink, namespace: Namespace, end: Attachment) -> None:
+    """Join the namespace to a bridge: veth pair, addresses, routes, lo; undone on failure.
+
+    The far end is born inside the namespace, which spares moving it there. Raises OSError.
+    """
+    host.request(_veth(host.index(end.bridge), namespace.fd, end))
+    try:
+        _set_port(host, end)
+        inner = namespace.netlink
+        index = inner.index(end.link)
+        if any(address.version == 6 for address in end.addresses):
+            namespace.run(lambda: sysctl.write(f"net/ipv6/conf/{end.link}/disable_ipv6", "0"))
+        inner.request(
+            _up(inner.index("lo")),
+            _up(index),
+            *(_address(index, address, m.NLM_F_CREATE | m.NLM_F_EXCL) for address in end.addresses),
+        )
+        set_gateways(namespace, end)
+    except BaseException:
+        delete(host, end.host_link)
+        raise
+
+
+def set_gateways(namespace: Namespace, end: Attachment) -> None:
+    """Make the end's gateways the default routes of the namespace, in place of others."""
+    if not end.gateways:
+        return
+    inner = namespace.netlink
+    index = inner.index(end.link)
+    inner.request(
+        *(
+            m.message(
+                m.rtmsg,
+                m.RTM_NEWROUTE,
+                m.NLM_F_CREATE | m.NLM_F_REPLACE,
+                [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)],
+                family=_family(gateway.version),
+                dst_len=0,
+                table=_RT_TABLE_MAIN,
+                proto=_RTPROT_BOOT,
+                scope=_RT_SCOPE_UNIVERSE,
+                type=_RTN_UNICAST,
+            )
+            for gateway in end.gateways
+        )
+    )
+
+
+def loopback_up(namespace: Namespace) -> None:
+    """Bring up lo, all there is in a container without a network."""
+    namespace.netlink.request(_up(namespace.netlink.index("lo")))
+
+
+def silence(host: Netlink, host_link: str) -> None:
+    """Take the host end down: the container's address stops answering at once (0.2 ms).
+
+    The kernel removes the pair some milliseconds after the namespace has gone; deleting it here
+    would wait for that.
+    """
+    down(host, host_link)
+
+
+def detach(host: Netlink, host_link: str) -> None:
+    """Delete the pair of a namespace that lives on; waits some 20 ms for the kernel."""
+    down(host, host_link)
+    delete(host, host_link)
+
+
+def routed_networks(host: Netlink) -> set[Any]:
+    """The networks (IPv4Network, IPv6Network) this host has a route to, of every table.
+
+    Default routes and the halves VPNs make of them (prefixes below 8) are left out.
+    """
+    found = set()
+    for family, bits in ((2, 32), (10, 128)):
+        request = m.message(m.rtmsg, m.RTM_GETROUTE, 0, [], family=family)
+        for route in host.dump(request):
+            target = dict(route["attrs"]).get("RTA_DST")
+            if target is not None and 8 <= route["dst_len"] < bits and route["type"] == 1:
+                found.add(ip_network(f"{target}/{route['dst_len']}", strict=False))
+    return found
+
+
+def _veth(bridge: int, namespace: int, end: Attachment) -> Any:
+    peer = [
+        ("IFLA_IFNAME", end.link),
+        ("IFLA_ADDRESS", end.mac),
+        ("IFLA_MTU", end.mtu),
+        ("IFLA_NET_NS_FD", namespace),
+    ]
+    info = {
+        "attrs": [
+            ("IFLA_INFO_KIND", "veth"),
+            ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", {"attrs": peer})]}),
+        ]
+    }
+    return m.message(
+        m.ifinfmsg,
+        m.RTM_NEWLINK,
+        m.NLM_F_CREATE | m.NLM_F_EXCL,
+        [
+            ("IFLA_IFNAME", end.host_link),
+            ("IFLA_MTU", end.mtu),
+            ("IFLA_MASTER", bridge),
+            ("IFLA_LINKINFO", info),
+        ],
+        flags=m.IFF_UP,
+        change=m.IFF_UP,
+    )
+
+
+def _set_port(host: Netlink, end: Attachment) -> None:
+    """Flags of the bridge port, where the network or br_netfilter asks for them.
+
+    `isolated` ports reach the bridge and not each other. With br_netfilter a container's packet to
+    its own published port would have to leave by the port it came in: hairpin mode.
+    """
+    options = []
+    if not end.icc:
+        options.append(("IFLA_BRPORT_ISOLATED", 1))
+    if sysctl.bridged_traffic_is_filtered():
+        options.append(("IFLA_BRPORT_MODE", 1))
+    if options:
+        data = [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", {"attrs": options})]
+        host.request(
+            m.message(
+                m.ifinfmsg,
+                m.RTM_NEWLINK,
+                0,
+                [("IFLA_LINKINFO", {"attrs": data})],
+                index=host.index(end.host_link),
+            )
+        )
+
+
+def _up(index: int) -> Any:
+    return m.message(m.ifinfmsg, m.RTM_NEWLINK, 0, [], index=index, flags=m.IFF_UP, change=m.IFF_UP)
+
+
+def _address(index: int, address: Interface, flags: int) -> Any:
+    attrs: list[tuple[str, Any]] = [("IFA_ADDRESS", str(address.ip))]
+    if address.version == 4:
+        attrs.append(("IFA_LOCAL", str(address.ip)))
+        attrs.append(("IFA_BROADCAST", str(address.network.broadcast_address)))
+    return m.message(
+        m.ifaddrmsg,
+        m.RTM_NEWADDR,
+        flags,
+        attrs,
+        index=index,
+        family=_family(address.version),
+        prefixlen=address.network.prefixlen,
+        # Duplicate address detection would keep an IPv6 address unusable for over a second.
+        flags=m.IFA_F_NODAD if address.version == 6 else 0,
+        scope=_RT_SCOPE_UNIVERSE,
+    )
+
+
+def _family(version: int) -> int:
+    return 2 if version == 4 else 10

@@ -1,0 +1,218 @@
+"""Bridges, namespaces and the firewall, with real packets between real namespaces."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_interface
+from pathlib import Path
+
+import pytest
+from bayplan.netns import bridge, namespace
+from bayplan.netns.firewall import Contents, Firewall
+from bayplan.netns.namespace import Namespace
+from bayplan.netns.netlink import Netlink
+from bayplan.netns.types import Attachment, Bridge, Publication
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces")
+
+ONE = Bridge("bytst0", "02:42:aa:bb:cc:01", (ip_interface("172.29.201.1/24"),))
+TWO = Bridge("bytst-2", "02:42:aa:bb:cc:02", (ip_interface("172.29.202.1/24"),), internal=True)
+TABLE = "bay_bytst"
+
+
+class Lab:
+    """Two bridges, their firewall, and namespaces on demand; `close` leaves nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = Netlink()
+        self.firewall = Firewall(TABLE)
+        self.made: list[Namespace] = []
+        self.firewall.load(Contents([ONE, TWO]))
+        for it in (ONE, TWO):
+            bridge.ensure(self.host, it)
+
+    def join(self, on: Bridge, last: int) -> Namespace:
+        made = Namespace.create(self.folder / f"ns{len(self.made)}")
+        self.made.append(made)
+        gateway = on.addresses[0]
+        address = ip_interface(f"{gateway.network[last]}/24")
+        end = Attachment(
+            f"bytstv{len(self.made)}",
+            on.name,
+            "eth0",
+            f"02:42:0a:00:00:{last:02x}",
+            (address,),
+            (gateway.ip,),
+        )
+        bridge.attach(self.host, made, end)
+        return made
+
+    def close(self) -> None:
+        for number, it in enumerate(self.made, 1):
+            bridge.silence(self.host, f"bytstv{number}")
+            it.close()
+            namespace.unpin(it.path)
+        for each in (ONE, TWO):
+            bridge.remove(self.host, each.name)
+        self.firewall.unload()
+        self.firewall.close()
+        self.host.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path / "netns")
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+def listen(where: Namespace, port: int = 80) -> socket.socket:
+    return where.run(lambda: socket.create_server(("0.0.0.0", port)))
+
+
+def talk(server: socket.socket, client: socket.socket) -> str:
+    """Accept `client` on `server`, echo one message, and return the address the server saw."""
+    with client, server.accept()[0] as accepted:
+        client.sendall(b"ahoy")
+        assert accepted.recv(16) == b"ahoy"
+        return str(accepted.getpeername()[0])
+
+
+def connect(address: str, port: int, timeout: float = 5) -> socket.socket:
+    return socket.create_connection((address, port), timeout)
+
+
+def blocked(where: Namespace, address: str, port: int) -> bool:
+    try:
+        where.run(lambda: connect(address, port, 0.3)).close()
+    except TimeoutError:
+        return True
+    return False
+
+
+def test_containers_of_one_bridge_and_the_host_reach_each_other(lab: Lab) -> None:
+    first, second = lab.join(ONE, 10), lab.join(ONE, 11)
+    with listen(first) as server:
+        peer = talk(server, second.run(lambda: connect("172.29.201.10", 80)))
+        assert peer == "172.29.201.11"
+        assert talk(server, connect("172.29.201.10", 80)) == "172.29.201.1"
+
+
+def test_bridges_are_isolated_from_each_other(lab: Lab) -> None:
+    first, second = lab.join(ONE, 10), lab.join(TWO, 10)
+    with listen(first), listen(second):
+        assert blocked(first, "172.29.202.10", 80)
+        assert blocked(second, "172.29.201.10", 80)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "172.29.201.1"])
+def test_a_published_port_is_reached_from_the_host(lab: Lab, host: str) -> None:
+    first = lab.join(ONE, 10)
+    port = Publication("tcp", ip_address("0.0.0.0"), 28431, ip_address("172.29.201.10"), 80)
+    lab.firewall.publish([port])
+    with listen(first) as server:
+        talk(server, connect(host, 28431))
+        lab.firewall.unpublish([port])
+        lab.firewall.unpublish([port])
+        with pytest.raises(ConnectionRefusedError):
+            connect(host, 28431)
+
+
+def test_a_published_port_is_reached_by_its_own_container_and_a_neighbour(lab: Lab) -> None:
+    first, second = lab.join(ONE, 10), lab.join(ONE, 11)
+    lab.firewall.publish(
+        [Publication("tcp", ip_address("0.0.0.0"), 28432, ip_address("172.29.201.10"), 80)]
+    )
+    with listen(first) as server:
+        for client in (first, second):
+            talk(server, client.run(lambda: connect("172.29.201.1", 28432)))
+
+
+def test_a_port_published_on_one_address_answers_only_there(lab: Lab) -> None:
+    first = lab.join(ONE, 10)
+    lab.firewall.publish(
+        [Publication("tcp", ip_address("127.0.0.1"), 28433, ip_address("172.29.201.10"), 80)]
+    )
+    with listen(first) as server:
+        talk(server, connect("127.0.0.1", 28433))
+        with pytest.raises(ConnectionRefusedError):
+            connect("172.29.201.1", 28433)
+
+
+def test_udp_is_published(lab: Lab) -> None:
+    first = lab.join(ONE, 10)
+    lab.firewall.publish(
+        [Publication("udp", ip_address("0.0.0.0"), 28434, ip_address("172.29.201.10"), 53)]
+    )
+    server = first.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        first.run(lambda: server.bind(("0.0.0.0", 53)))
+        client.settimeout(5)
+        server.settimeout(5)
+        client.sendto(b"ahoy", ("127.0.0.1", 28434))
+        data, peer = server.recvfrom(16)
+        server.sendto(data, peer)
+        assert client.recvfrom(16) == (b"ahoy", ("127.0.0.1", 28434))
+
+
+def test_a_container_never_reaches_what_listens_on_the_hosts_loopback(lab: Lab) -> None:
+    """route_localnet would let it, were it not for the raw chain."""
+    first = lab.join(ONE, 10)
+    with socket.create_server(("127.0.0.1", 28435)):
+        subprocess.run(
+            ["nsenter", f"--net={first.path}", "ip", "route", "add", "127.5.0.0/16", "dev", "eth0"],
+            check=False,
+        )
+        first.run(lambda: Path("/proc/sys/net/ipv4/conf/eth0/route_localnet").write_text("1"))
+        subprocess.run(
+            ["nsenter", f"--net={first.path}", "ip", "addr", "flush", "dev", "lo"], check=True
+        )
+        command = "ip rule add pref 5 lookup 77; ip rule del pref 0; ip rule add pref 6 lookup 255;"
+        command += "ip route add 127.0.0.1 via 172.29.201.1 dev eth0 table 77"
+        subprocess.run(["nsenter", f"--net={first.path}", "sh", "-c", command], check=True)
+        assert blocked(first, "127.0.0.1", 28435)
+
+
+def test_the_table_is_whole_after_a_second_load(lab: Lab) -> None:
+    assert lab.firewall.exists()
+    lab.firewall.load(Contents([ONE, TWO]))
+    assert lab.firewall.exists()
+    lab.firewall.unload()
+    assert not lab.firewall.exists()
+    lab.firewall.unload()
+
+
+def test_teardown_is_idempotent_and_takes_the_pair_with_it(lab: Lab) -> None:
+    first = lab.join(ONE, 10)
+    assert namespace.is_pinned(first.path)
+    namespace.unpin(first.path)
+    namespace.unpin(first.path)
+    assert not first.path.exists()
+    bridge.detach(lab.host, "bytstv1")
+    bridge.detach(lab.host, "bytstv1")
+    assert not lab.host.has("bytstv1")
+
+
+def test_a_failed_attach_leaves_no_link(lab: Lab) -> None:
+    """The address is refused by the kernel after the pair has been made."""
+    made = Namespace.create(lab.folder / "bad")
+    try:
+        end = Attachment(
+            "bytstvbad",
+            ONE.name,
+            "eth0",
+            "02:42:0a:00:00:09",
+            (ip_interface("172.29.201.9/24"), ip_interface("172.29.201.9/24")),
+        )
+        with pytest.raises(FileExistsError):
+            bridge.attach(lab.host, made, end)
+        assert not lab.host.has("bytstvbad")
+    finally:
+        made.close()
+        namespace.unpin(made.path)
