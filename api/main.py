@@ -1,0 +1,148 @@
+"""The engine process: `bay engine`, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from ..core.options import DEFAULT_ROOT, DEFAULT_RUN_ROOT, Options
+from ..host.errors import BayError, ConflictError
+from ..host.files import unlink
+
+log = logging.getLogger("bay")
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def parse(argv: Sequence[str]) -> Options:
+    """The engine's options of a command line, with `BAY_ROOT` and `BAY_RUN_ROOT` as defaults."""
+    environment = os.environ
+    parser = argparse.ArgumentParser(
+        prog="bay engine", description="Run the engine in the foreground, until SIGTERM."
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=environment.get("BAY_ROOT") or DEFAULT_ROOT,
+        metavar="DIR",
+        help=f"where images and containers are kept ({DEFAULT_ROOT})",
+    )
+    parser.add_argument(
+        "--run-root",
+        type=Path,
+        default=environment.get("BAY_RUN_ROOT") or DEFAULT_RUN_ROOT,
+        metavar="DIR",
+        help=f"where the socket and other things of this boot are ({DEFAULT_RUN_ROOT})",
+    )
+    parser.add_argument("--runtime", metavar="NAME", help="crun, runc, or the path of one")
+    parser.add_argument("--debug", action="store_true", help="log more")
+    chosen = parser.parse_args(list(argv))
+    return Options(
+        root=Path(chosen.root).absolute(),
+        run_root=Path(chosen.run_root).absolute(),
+        runtime=chosen.runtime,
+        debug=chosen.debug,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run an engine until it is told to stop; returns the exit code.
+
+    0 after SIGTERM, SIGINT or `POST /bay/engine/stop`; 1 with a sentence on stderr when it can't
+    start.
+    """
+    options = parse(sys.argv[1:] if argv is None else argv)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if options.debug else logging.INFO,
+        format=LOG_FORMAT,
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    try:
+        if os.geteuid() != 0:
+            raise BayError("the engine needs root: it mounts, and makes networks; use sudo")
+        with only_engine(options):
+            asyncio.run(run(options))
+    except (BayError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def only_engine(options: Options) -> Iterator[None]:
+    """Hold the root's lock; raises ConflictError when another engine has it.
+
+    The kernel drops the lock with the process, however that ends.
+    """
+    options.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    path = options.root / "engine.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = os.read(fd, 32).decode(errors="replace").strip() or "unknown"
+            raise ConflictError(
+                f"another engine (process {other}) already runs on {options.root}; "
+                "stop it with `bay engine stop`, or choose another --root"
+            ) from None
+        os.truncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+async def run(options: Options) -> None:
+    """Open the engine, serve it until a signal or a client says stop, and close it."""
+    from ..core.engine import Engine
+    from . import server
+
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with contextlib.AsyncExitStack() as stack:
+        engine = await Engine.open(options)
+        stack.push_async_callback(engine.close)
+        http = server.Server(engine, metadata.version("bayplan"), stopping)
+        stack.push_async_callback(http.close)
+        sockets = server.inherited_sockets()
+        if not sockets:
+            sockets = [server.unix_socket(options.socket)]
+            stack.callback(unlink, options.socket)
+        await http.listen(sockets)
+        notify("READY=1")
+        log.info("engine %d serves %s over %s", os.getpid(), options.root, options.socket)
+        await stopping.wait()
+        notify("STOPPING=1")
+        log.info("engine %d stops; its containers run on", os.getpid())
+
+
+def notify(state: str) -> None:
+    """Tell systemd, if it started us (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address[0] == "@":
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
+        try:
+            one.sendto(state.encode(), address)
+        except OSError as error:
+            log.warning("systemd could not be told %s: %s", state, error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What the API answers with: JSON, nothing, an error, or a stream that goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from .call import Call
+
+
+def dump(value: Any) -> bytes:
+    """`value` as one line of JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def reply(value: Any, status: int = 200) -> web.Response:
+    """A JSON answer."""
+    return web.Response(body=dump(value), status=status, content_type="application/json")
+
+
+def empty(status: int = 204) -> web.Response:
+    """An answer without a body."""
+    return web.Response(status=status)
+
+
+def failure(message: str, status: int) -> web.Response:
+    """Docker's error object; 304 has no body, by HTTP."""
+    return empty(304) if status == 304 else reply({"message": message}, status)
+
+
+class Stream:
+    """An answer in pieces, its headers already at the client.
+
+    Used as `async with`; `write` waits for a slow client and raises ConnectionError for one that
+    is gone.
+    """
+
+    def __init__(self, call: Call, content_type: str, headers: dict[str, str] | None = None):
+        self._call = call
+        self.response = web.StreamResponse(headers=headers)
+        self.response.content_type = content_type
+
+    async def __aenter__(self) -> Stream:
+        self._call.server.decorate(self.response)
+        if self._call.request.version >= (1, 1):
+            self.response.enable_chunked_encoding()
+        await self.response.prepare(self._call.request)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self.response.write_eof()
+
+    async def write(self, data: bytes) -> None:
+        """Send one piece now."""
+        if data:
+            await self.response.write(data)
+
+    async def send(self, value: Any) -> None:
+        """Send one line of JSON now."""
+        await self.write(dump(value))
+
+
+async def stream_json(call: Call, values: AsyncIterator[Any]) -> web.StreamResponse:
+    """Answer with a line of JSON per value until there are no more or the client is gone."""
+    async with Stream(call, "application/json") as stream:
+        async for value in values:
+            await stream.send(value)
+    return stream.response
+
+
+async def stream_bytes(
+    call: Call,
+    chunks: AsyncIterator[bytes],
+    content_type: str,
+    headers: dict[str, str] | None = None,
+) -> web.StreamResponse:
+    """Answer with these bytes as they come."""
+    async with Stream(call, content_type, headers) as stream:
+        async for chunk in chunks:
+            await stream.write(chunk)
+    return stream.response

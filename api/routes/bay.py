@@ -1,0 +1,50 @@
+"""`/bay/...`: what Docker's API lacks and Bayplan's own front ends use."""
+
+from __future__ import annotations
+
+import os
+
+from aiohttp import web
+
+from ...host import clock
+from ..call import Call
+from ..replies import empty, reply, stream_json
+from ..router import route
+
+DEFAULT_SECONDS = 300
+
+
+@route("GET", "/bay/engine")
+async def engine(call: Call) -> web.StreamResponse:
+    """Which process this is and where its things are."""
+    options = call.engine.options
+    return reply(
+        {
+            "pid": os.getpid(),
+            "version": call.server.version,
+            "root": str(options.root),
+            "run_root": str(options.run_root),
+            "started": clock.from_ns(call.engine.started),
+            "runtime": call.engine.runtime.name,
+        }
+    )
+
+
+@route("POST", "/bay/engine/stop")
+async def stop(call: Call) -> web.StreamResponse:
+    """End the engine; its containers run on."""
+    call.server.stopping.set()
+    return empty()
+
+
+@route("GET", "/bay/samples")
+async def samples(call: Call) -> web.StreamResponse:
+    """Every container's figures of the last seconds, one a second."""
+    seconds = call.integer("seconds")
+    return reply(call.engine.stats.history(DEFAULT_SECONDS if seconds is None else seconds))
+
+
+@route("GET", "/bay/samples/stream", streaming=True)
+async def sample_stream(call: Call) -> web.StreamResponse:
+    """Every container's figures, a line a second."""
+    return await stream_json(call, call.engine.stats.stream())

@@ -1,0 +1,77 @@
+"""`/_ping`, `/version`, `/info`, `/events`, `/auth`, `/system/df`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from ...core.types import Json
+from ..call import Call
+from ..replies import reply, stream_json
+from ..router import route
+
+_NO_CACHE = {
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    # The classic builder, and no swarm: what clients ask of a ping.
+    "Builder-Version": "1",
+    "Swarm": "inactive",
+}
+
+
+@route("GET", "/_ping")
+async def ping(call: Call) -> web.StreamResponse:
+    """Say that the engine is there."""
+    return web.Response(text="OK", headers=_NO_CACHE)
+
+
+@route("HEAD", "/_ping")
+async def ping_head(call: Call) -> web.StreamResponse:
+    """Say that the engine is there, in headers alone."""
+    return web.Response(headers={**_NO_CACHE, "Content-Type": "text/plain; charset=utf-8"})
+
+
+@route("GET", "/version")
+async def version(call: Call) -> web.StreamResponse:
+    """What this engine is made of."""
+    return reply(call.engine.version())
+
+
+@route("GET", "/info")
+async def info(call: Call) -> web.StreamResponse:
+    """What this engine has and can do on this host."""
+    return reply(await call.engine.info())
+
+
+@route("GET", "/events", streaming=True)
+async def events(call: Call) -> web.StreamResponse:
+    """What happens, as it happens."""
+    happened = call.engine.events.subscribe(
+        call.moment("since"), call.moment("until"), call.filters()
+    )
+    return await stream_json(call, happened)
+
+
+@route("POST", "/auth")
+async def auth(call: Call) -> web.StreamResponse:
+    """Try credentials at a registry."""
+    return reply(await call.engine.images.login(await call.body()))
+
+
+@route("GET", "/system/df")
+async def disk_usage(call: Call) -> web.StreamResponse:
+    """What takes the disk's space: layers, containers, volumes."""
+    kinds = set(call.texts("type")) or {"container", "image", "volume", "build-cache"}
+    engine = call.engine
+    answer: Json = {}
+    if "image" in kinds:
+        answer["Images"] = await engine.images.list(all=True, filters={}, digests=False)
+        answer["LayersSize"] = await engine.layers_size()
+    if "container" in kinds:
+        answer["Containers"] = await engine.containers.summaries(
+            all=True, limit=None, size=True, filters={}
+        )
+    if "volume" in kinds:
+        answer["Volumes"] = await engine.volumes.usage()
+    if "build-cache" in kinds:
+        answer["BuildCache"] = []
+    return reply(answer)

@@ -1,0 +1,174 @@
+"""The HTTP side of the engine: sockets in, one dispatch, Docker's headers and errors out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import logging
+import os
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from ..host.errors import BayError
+from . import replies, versions
+from .call import Call
+from .router import Route, router, split_version
+
+if TYPE_CHECKING:
+    from ..core.engine import Engine
+
+log = logging.getLogger("bay.api")
+
+GROUP = "bay"
+BACKLOG = 512
+# How long requests under way may take to end when the engine stops.
+GRACE = 2.0
+
+
+class Server:
+    """Serves one engine on its sockets. `stopping` is set when a client asks it to end."""
+
+    def __init__(self, engine: Engine, version: str, stopping: asyncio.Event) -> None:
+        from . import routes  # fills the table of routes
+
+        routes.load()
+        self.engine = engine
+        self.version = version
+        self.stopping = stopping
+        self.headers = {
+            "Api-Version": versions.CURRENT,
+            "Docker-Experimental": "false",
+            "Ostype": "linux",
+            "Server": f"Bayplan/{version} (linux)",
+        }
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._changes: set[asyncio.Task[Any]] = set()
+        # Cancelled on hang-up: a follower of logs must not outlive its reader.
+        self._http = web.Server(
+            self._serve, handler_cancellation=True, access_log=None, auto_decompress=False
+        )
+        self._listeners: list[asyncio.Server] = []
+
+    async def listen(self, sockets: list[socket.socket]) -> None:
+        """Accept on these listening sockets from now on."""
+        loop = asyncio.get_running_loop()
+        for one in sockets:
+            self._listeners.append(await loop.create_server(self._http, sock=one, backlog=BACKLOG))
+
+    async def close(self) -> None:
+        """Accept nothing more, end every stream, give changes under way `GRACE` seconds."""
+        for listener in self._listeners:
+            listener.close()
+        for task in self._streams:
+            task.cancel()
+        if self._changes:
+            await asyncio.wait(self._changes, timeout=GRACE)
+        await self._http.shutdown(GRACE)
+
+    def decorate(self, response: web.StreamResponse) -> None:
+        """Put Docker's headers on an answer."""
+        for name, value in self.headers.items():
+            response.headers.setdefault(name, value)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = await self._answer(request)
+        if not response.prepared:
+            self.decorate(response)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            version, path = split_version(request.path)
+            negotiated = versions.negotiate(version)
+            found = router.find(request.method, path)
+            if found is None:
+                return replies.failure("page not found", 404)
+            route, places = found
+            call = Call(request, self.engine, self, places, negotiated)
+            return await self._run(route, call)
+        except BayError as error:
+            if error.status >= 500:
+                log.warning("%s %s: %s", request.method, request.path, error)
+            return replies.failure(error.message, error.status)
+        except OSError as error:
+            if isinstance(error, ConnectionError):
+                raise
+            log.exception("%s %s", request.method, request.path)
+            return replies.failure(f"{request.method} {request.path}: {error}", 500)
+        except Exception as error:  # the border: only a sentence goes out
+            log.exception("%s %s", request.method, request.path)
+            kind = type(error).__name__
+            return replies.failure(
+                f"internal error ({kind}); the engine's log has the details", 500
+            )
+
+    async def _run(self, route: Route, call: Call) -> web.StreamResponse:
+        if route.streaming:
+            task = asyncio.current_task()
+            assert task is not None
+            self._streams.add(task)
+            try:
+                return await route.handler(call)
+            finally:
+                self._streams.discard(task)
+        coroutine: Coroutine[Any, Any, web.StreamResponse] = _as_coroutine(route, call)
+        task = asyncio.create_task(coroutine)
+        self._changes.add(task)
+        task.add_done_callback(self._settled)
+        return await asyncio.shield(task)
+
+    def _settled(self, task: asyncio.Task[Any]) -> None:
+        self._changes.discard(task)
+        # A change whose client is gone still went wrong: that is told in the log.
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("a change failed: %s", task.exception())
+
+
+async def _as_coroutine(route: Route, call: Call) -> web.StreamResponse:
+    return await route.handler(call)
+
+
+def unix_socket(path: Path) -> socket.socket:
+    """A listening unix socket at `path`, mode 0660, of group `bay` where that group exists.
+
+    A socket file left by an engine that died is replaced: the caller holds the engine's lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        one.bind(str(temporary))
+        # Under its real name only when its mode is right and it is listening.
+        temporary.chmod(0o660)
+        with contextlib.suppress(KeyError):
+            os.chown(temporary, 0, grp.getgrnam(GROUP).gr_gid)
+        one.listen(BACKLOG)
+        temporary.rename(path)
+        one.setblocking(False)
+        return one
+    except BaseException:
+        one.close()
+        raise
+
+
+def inherited_sockets() -> list[socket.socket]:
+    """The sockets systemd passed (sd_listen_fds(3)); none when it did not start us."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    sockets = []
+    for fd in range(3, 3 + count):
+        os.set_inheritable(fd, False)
+        one = socket.socket(fileno=fd)
+        one.setblocking(False)
+        sockets.append(one)
+    return sockets
