@@ -1,0 +1,169 @@
+"""One blob on its way here: into a file that a later attempt goes on with, read while it grows."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ...host.errors import BayError
+from ...host.files import unlink
+from .cancel import Cancel
+from .manifests import Descriptor
+from .retry import Retry
+from .transport import Answer, TransportError
+
+_CHUNK = 1 << 20
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class Download:
+    """A blob's transfer into `path`. Two threads share it: `run` writes, `chunks` follows.
+
+    The file is the queue between them: the network never waits for the unpacking, no memory is
+    used up, and what is in the file when the engine dies need not be fetched again. Nobody here
+    checks the digest, the reader does; `discard` drops a file that failed it.
+
+    `fetch(offset)` asks for the blob from `offset` on; `progress(bytes)` is told the file's length.
+    """
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        path: Path,
+        fetch: Callable[[int], Answer],
+        *,
+        retry: Retry,
+        cancel: Cancel,
+        progress: Callable[[int], None],
+    ) -> None:
+        self.descriptor = descriptor
+        self._path = path
+        self._fetch = fetch
+        self._retry = retry
+        self._cancel = cancel
+        self._progress = progress
+        self._changed = threading.Condition()
+        self._written = 0
+        self._finished = False
+        self._failure: BaseException | None = None
+        # Bytes were there before: if the digest turns out wrong, they may be the reason.
+        self.resumed = False
+
+    def run(self) -> None:
+        """Fetch what is missing; blocks until all is here. Raises what ended it otherwise."""
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._fill(fd)
+            finally:
+                os.close(fd)
+        except BaseException as error:
+            self._tell(failure=error)
+            raise
+        self._tell(finished=True)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The blob from its first byte, as it arrives; raises what ended the transfer early."""
+        place = 0
+        fd: int | None = None
+        try:
+            while (size := self._await(place)) > place:
+                if fd is None:
+                    fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+                data = os.pread(fd, min(_CHUNK, size - place), place)
+                if not data:
+                    raise BayError(f"the download {self._path} was cut from outside")
+                place += len(data)
+                yield data
+        finally:
+            if fd is not None:
+                os.close(fd)
+
+    def abandon(self, error: BaseException) -> None:
+        """Tell a waiting reader that `run` will not come."""
+        self._tell(failure=error)
+
+    def discard(self) -> None:
+        """Remove the file: its content is used up, or is not what it should be."""
+        unlink(self._path)
+
+    def _fill(self, fd: int) -> None:
+        size = os.fstat(fd).st_size
+        if size > self.descriptor.size:
+            os.ftruncate(fd, 0)
+            size = 0
+        self.resumed = size > 0
+        self._tell(written=size)
+        attempt = 1
+        while self._written < self.descriptor.size:
+            self._cancel.check()
+            before = self._written
+            try:
+                self._receive(fd)
+            except TransportError:
+                # Progress is a new beginning: a bad line may break many times in a large blob.
+                attempt = attempt + 1 if self._written == before else 1
+                pause = self._retry.pause(attempt)
+                if pause is None:
+                    raise
+                self._cancel.wait(pause)
+
+    def _receive(self, fd: int) -> None:
+        with self._fetch(self._written) as answer:
+            skip = self._start(answer)
+            while data := answer.chunk(_CHUNK):
+                if skip:
+                    skip, data = max(0, skip - len(data)), data[skip:]
+                if self._written + len(data) > self.descriptor.size:
+                    raise BayError(
+                        f"the registry serves more for {self.descriptor.digest} than"
+                        f" the {self.descriptor.size} bytes its manifest says: refused"
+                    )
+                view = memoryview(data)
+                while view:
+                    view = view[os.pwrite(fd, view, self._written + len(data) - len(view)) :]
+                self._tell(written=self._written + len(data))
+        if self._written < self.descriptor.size:
+            raise TransportError(
+                f"the registry served {self._written} of the {self.descriptor.size} bytes"
+                f" of {self.descriptor.digest}"
+            )
+
+    def _start(self, answer: Answer) -> int:
+        """How many bytes of `answer` are here already."""
+        if answer.status != 206:
+            return self._written  # the whole blob after all: ranges are optional
+        match = _RANGE.match(answer.headers.get("Content-Range", ""))
+        first = int(match[1]) if match else self._written
+        if first > self._written:
+            raise BayError(f"the registry left out bytes of {self.descriptor.digest}: refused")
+        return self._written - first
+
+    def _tell(
+        self,
+        *,
+        written: int | None = None,
+        finished: bool = False,
+        failure: BaseException | None = None,
+    ) -> None:
+        with self._changed:
+            if written is not None:
+                self._written = written
+            self._finished = self._finished or finished
+            self._failure = self._failure or failure
+            self._changed.notify_all()
+        if written is not None:
+            self._progress(written)
+
+    def _await(self, place: int) -> int:
+        """Wait until there is more than `place` bytes, or no more to come; the file's length."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._written > place or self._finished or self._failure is not None
+            )
+            if self._written <= place and self._failure is not None:
+                raise BayError(str(self._failure)) from self._failure
+            return self._written
