@@ -97,22 +97,26 @@ class Download:
             size = 0
         self.resumed = size > 0
         self._tell(written=size)
-        attempt = 1
+        failures = 0
         while self._written < self.descriptor.size:
             self._cancel.check()
             before = self._written
+            answer: Answer | None = None
             try:
-                self._receive(fd)
-            except TransportError:
+                answer = self._fetch(before)
+                self._receive(fd, answer)
+            except TransportError as error:
+                if answer is None and not error.refused:
+                    raise  # the request was repeated often enough by whoever sent it
                 # Progress is a new beginning: a bad line may break many times in a large blob.
-                attempt = attempt + 1 if self._written == before else 1
-                pause = self._retry.pause(attempt)
+                failures = 1 if self._written > before else failures + 1
+                pause = self._retry.pause(failures)
                 if pause is None:
                     raise
                 self._cancel.wait(pause)
 
-    def _receive(self, fd: int) -> None:
-        with self._fetch(self._written) as answer:
+    def _receive(self, fd: int, answer: Answer) -> None:
+        with answer:
             skip = self._start(answer)
             while data := answer.chunk(_CHUNK):
                 if skip:

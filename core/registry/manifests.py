@@ -30,6 +30,7 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 # The specification's own limit, which registries share.
 LIMIT = 4 << 20
 _DIGEST = re.compile(r"sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})")
+_PART = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 # uname's machine -> GOARCH and its variant.
 _MACHINES = {
     "x86_64": ("amd64", ""),
@@ -66,7 +67,9 @@ class Platform:
         if not text:
             return host
         parts = text.lower().split("/")
-        if len(parts) > 3 or not all(re.fullmatch(r"[a-z0-9_.-]+", part) for part in parts):
+        if len(parts) > 3 or not all(
+            re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*", part) for part in parts
+        ):
             raise InvalidError(f'"{text}" is an invalid OS or platform: use os/architecture')
         if len(parts) == 1:
             if parts[0] == "linux":

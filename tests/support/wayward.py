@@ -1,0 +1,93 @@
+"""A small HTTP server on real sockets that misbehaves as the test says: one script per path."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Request:
+    """What the server was asked; header names in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Reply:
+    """What it answers. `cut` sends only so many bytes of the body and hangs up."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int | None = None
+
+
+Script = Callable[[Request], Reply]
+
+
+class _Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up in the middle is what some tests do."""
+
+
+class Wayward:
+    """`on(path, script)` says what a path answers; `seen` are all requests so far."""
+
+    def __init__(self) -> None:
+        self._scripts: dict[str, Script] = {}
+        self.seen: list[Request] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _serve(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, self.rfile.read(length))
+                outer.seen.append(request)
+                script = outer._scripts.get(self.path.partition("?")[0])
+                reply = script(request) if script else Reply(404)
+                self.send_response(reply.status)
+                for key, value in reply.headers.items():
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(reply.body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(reply.body[: reply.cut])
+                if reply.cut is not None:
+                    self.close_connection = True
+
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        self._server = _Quiet(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"http://{self.address}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def on(self, path: str, script: Script | Reply) -> None:
+        """Answer `path` (without query) by `script`, or always by one reply."""
+        self._scripts[path] = script if callable(script) else lambda _: script
+
+    def asked(self, path: str) -> list[Request]:
+        """The requests for `path`, queries and all."""
+        return [one for one in self.seen if one.path.partition("?")[0] == path]
+
+    def stop(self) -> None:
+        """Close the port and wait for the thread."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
