@@ -1,0 +1,233 @@
+"""The OCI configuration of a container: what Docker would give the runtime for the same request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..host import cgroups
+from ..host.errors import BayError, InvalidError
+from ..host.inroot import make_folders_inside
+from . import capabilities, mounts, resources, seccomp, specdevices, specprocess
+from .types import Container, Json
+
+DEFAULT_SHM_SIZE = 64 << 20
+# Of Docker: what tells about or changes the host.
+_TELLING = """acpi asound interrupts kcore keys latency_stats timer_list timer_stats sched_debug
+    scsi"""
+MASKED = (
+    *(f"/proc/{name}" for name in _TELLING.split()),
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+READONLY = tuple(f"/proc/{name}" for name in ("bus", "fs", "irq", "sys", "sysrq-trigger"))
+# Binds that the engine writes in the bundle, and where they show.
+ETC_FILES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts"}
+_INITS = ("/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/bin/tini-static")
+
+
+@dataclass(frozen=True)
+class SpecRequest:
+    """What `build` makes a configuration of.
+
+    `netns` is the path of the network namespace, None for the host's; `pid_ns` and `ipc_ns` those
+    of the container whose they are (`container:ID` modes), None for its own or the host's as
+    HostConfig says. `mounts` are OCI mounts beside the container's own. `shm` is a tmpfs on the
+    host that becomes /dev/shm: for the IpcModes `shareable` and `container:ID`, which share it.
+    `host_caps` see `capabilities.available`.
+    """
+
+    container: Container
+    image_config: Json
+    rootfs: Path
+    netns: str | None
+    cgroup_path: str
+    mounts: list[Json] = field(default_factory=list)
+    shm: Path | None = None
+    pid_ns: str | None = None
+    ipc_ns: str | None = None
+    host_caps: frozenset[str] = field(default_factory=capabilities.available)
+
+
+def build(request: SpecRequest) -> Json:
+    """The OCI `config.json`, and the working folder in the rootfs if it is missing; blocks.
+
+    Raises InvalidError with Docker's sentence for what the HostConfig or the rootfs does not
+    allow. Runtime specification 1.0.2.
+    """
+    container, host_config = request.container, request.container.host_config
+    process = specprocess.process(container, request.rootfs, request.host_caps)
+    _make_workdir(request.rootfs, process["cwd"])
+    privileged = bool(host_config.get("Privileged"))
+    result: Json = {
+        "ociVersion": "1.0.2",
+        "process": process,
+        "root": {
+            "path": str(request.rootfs),
+            "readonly": bool(host_config.get("ReadonlyRootfs")),
+        },
+        "mounts": _mounts(request, privileged),
+        "linux": _linux(request, privileged, process["capabilities"]["bounding"]),
+    }
+    if host_config.get("UTSMode") != "host":
+        result["hostname"] = container.config.get("Hostname") or container.id[:12]
+        if container.config.get("Domainname"):
+            result["linux"]["sysctl"]["kernel.domainname"] = container.config["Domainname"]
+    if annotations := host_config.get("Annotations"):
+        result["annotations"] = dict(annotations)
+    return result
+
+
+def _make_workdir(rootfs: Path, path: str) -> None:
+    if not path.startswith("/"):
+        raise InvalidError(
+            f"the working directory '{path}' is invalid, it needs to be an absolute path"
+        )
+    try:
+        make_folders_inside(rootfs, path)
+    except NotADirectoryError as error:
+        raise InvalidError(f"Cannot mkdir: {path} is not a directory") from error
+
+
+def _linux(request: SpecRequest, privileged: bool, caps: Collection[str]) -> Json:
+    host_config = request.container.host_config
+    security: list[str] = host_config.get("SecurityOpt") or []
+    nodes, rules = specdevices.devices(host_config)
+    result: Json = {
+        "namespaces": _namespaces(request),
+        "cgroupsPath": "/" + request.cgroup_path.strip("/"),
+        "resources": {**resources.oci(host_config), "devices": rules},
+        "devices": nodes,
+        "sysctl": _sysctls(request),
+        "maskedPaths": _paths(host_config, "MaskedPaths", MASKED, privileged, security),
+        "readonlyPaths": _paths(host_config, "ReadonlyPaths", READONLY, privileged, security),
+    }
+    if profile := seccomp.choose(security, caps, privileged):
+        result["seccomp"] = profile
+    # Mounts of the host below a bind that is `shared` or `slave` reach in only if the rootfs
+    # itself is not private.
+    modes = {point.get("Propagation") for point in request.container.mounts}
+    if modes & {"shared", "rshared"}:
+        result["rootfsPropagation"] = "shared"
+    elif modes & {"slave", "rslave"}:
+        result["rootfsPropagation"] = "slave"
+    return result
+
+
+def _paths(
+    host_config: Json, key: str, default: Collection[str], privileged: bool, security: list[str]
+) -> list[str]:
+    given = host_config.get(key)
+    if privileged or "systempaths=unconfined" in security:
+        return []
+    return list(default if given is None else given)
+
+
+def _namespaces(request: SpecRequest) -> list[Json]:
+    host_config = request.container.host_config
+    result: list[Json] = [{"type": "mount"}]
+    if request.netns is not None:
+        result.append({"type": "network", "path": request.netns})
+    for kind, key, path in (
+        ("pid", "PidMode", request.pid_ns),
+        ("ipc", "IpcMode", request.ipc_ns),
+        ("uts", "UTSMode", None),
+    ):
+        if path:
+            result.append({"type": kind, "path": path})
+        elif host_config.get(key) != "host":
+            result.append({"type": kind})
+    # Docker's default: the host's with v1, its own with v2.
+    default = "private" if cgroups.layout().version == 2 else "host"
+    if (host_config.get("CgroupnsMode") or default) == "private":
+        result.append({"type": "cgroup"})
+    return result
+
+
+def _sysctls(request: SpecRequest) -> dict[str, str]:
+    """Sysctls asked for, and Docker's two that let any user bind low ports and ping."""
+    host_config = request.container.host_config
+    given: dict[str, str] = host_config.get("Sysctls") or {}
+    own_net = request.netns is not None
+    for name in given:
+        if name.startswith("net.") and not own_net:
+            raise InvalidError(
+                f"invalid sysctl: '{name}' is not allowed with the host's network namespace"
+            )
+    result: dict[str, str] = {}
+    if own_net and not str(host_config.get("NetworkMode")).startswith("container:"):
+        result["net.ipv4.ip_unprivileged_port_start"] = "0"
+        result["net.ipv4.ping_group_range"] = "0 2147483647"
+    return result | given
+
+
+def _mounts(request: SpecRequest, privileged: bool) -> list[Json]:
+    """The system's mounts, the engine's files, then the user's, which replace them.
+
+    A user's mount on /dev takes the ones below it away too, as in Docker.
+    """
+    container = request.container
+    user = mounts.oci(container)
+    system = _system_mounts(container, privileged, request.shm)
+    etc = [
+        _bind(str(container.bundle / name), target)
+        for target, name in ETC_FILES.items()
+        if (container.bundle / name).exists()
+    ]
+    extra = [*etc, *request.mounts]
+    if container.host_config.get("Init"):
+        extra.append(_bind(_init(), specprocess.INIT_PATH, "ro"))
+    taken = {mount["destination"] for mount in user}
+
+    def replaced(target: str) -> bool:
+        return target in taken or ("/dev" in taken and target.startswith("/dev/"))
+
+    return [mount for mount in [*system, *extra] if not replaced(mount["destination"])] + user
+
+
+def _bind(source: str, target: str, mode: str = "rw") -> Json:
+    return {
+        "destination": target,
+        "type": "bind",
+        "source": source,
+        "options": ["rbind", mode, "rprivate"],
+    }
+
+
+def _init() -> str:
+    for path in _INITS:
+        if os.access(path, os.X_OK):
+            return os.path.realpath(path)
+    raise BayError("no init for --init on this host: install tini (its static binary)")
+
+
+def _system_mounts(container: Container, privileged: bool, shm: Path | None) -> list[Json]:
+    host_config = container.host_config
+    read = [] if privileged else ["ro"]
+    safe = ["nosuid", "noexec", "nodev"]
+    result = [
+        _special("/proc", "proc", "proc", safe),
+        _special("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        _special("/dev/pts", "devpts", "devpts", _PTS),
+        _special("/sys", "sysfs", "sysfs", [*safe, *read]),
+        _special("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, *read]),
+        _special("/dev/mqueue", "mqueue", "mqueue", safe),
+    ]
+    ipc = str(host_config.get("IpcMode") or "")
+    if ipc == "host":
+        result.append(_bind("/dev/shm", "/dev/shm"))
+    elif shm is not None:
+        result.append(_bind(str(shm), "/dev/shm"))
+    elif ipc != "none":
+        size = host_config.get("ShmSize") or DEFAULT_SHM_SIZE
+        result.append(_special("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={size}"]))
+    return result
+
+
+_PTS = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
+
+
+def _special(target: str, kind: str, source: str, options: list[str]) -> Json:
+    return {"destination": target, "type": kind, "source": source, "options": options}

@@ -1,0 +1,100 @@
+"""Who a process in a container is: `user[:group]` by the container's own /etc/passwd and group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..host.errors import InvalidError
+from ..host.inroot import read_inside
+
+# An image may hold anything under these names; no real one is near it.
+_LIMIT = 16 << 20
+_MAX_ID = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A resolved user: ids, supplementary groups, and home folder for `HOME`."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+    def oci(self) -> dict[str, object]:
+        """As OCI `process.user`. The primary group is among the supplementary ones (as in
+        Docker): a process could else drop it to pass a file mode that denies that group."""
+        extra = list(dict.fromkeys((self.gid, *self.groups)))
+        return {"uid": self.uid, "gid": self.gid, "additionalGids": extra}
+
+
+def resolve(rootfs: Path, user: str, group_add: Sequence[str] = ()) -> Identity:
+    """Resolve Docker's `User` (`name`, `uid`, `name:group`, `uid:gid`, empty) and `GroupAdd`.
+
+    Reads files below `rootfs`, links kept inside it. With a group named, the user's other groups
+    are left out, as in Docker. Raises InvalidError with Docker's sentence for an unknown name.
+    """
+    name, _, group = user.partition(":")
+    uid, gid, home, matched = 0, 0, "/", ""
+    entry = _find_user(rootfs, name or "0")
+    if entry is not None:
+        matched, uid, gid, home = entry
+    elif name:
+        uid = _number(name, f"unable to find user {name}: no matching entries in passwd file")
+    groups = list(_groups(rootfs)) if group or matched or group_add else []
+    extra: list[int] = []
+    if group:
+        gid = _group_id(groups, group)
+    elif matched:
+        extra = [number for _, number, members in groups if matched in members]
+    for added in group_add:
+        extra.append(_added_group(groups, added))
+    return Identity(uid, gid, tuple(dict.fromkeys(extra)), home or "/")
+
+
+def _find_user(rootfs: Path, name: str) -> tuple[str, int, int, str] | None:
+    wanted = int(name) if name.isdecimal() else None
+    for fields in _lines(rootfs, "/etc/passwd", 6):
+        if not fields[2].isdecimal() or not fields[3].isdecimal():
+            continue
+        if fields[0] == name or int(fields[2]) == wanted:
+            return fields[0], int(fields[2]), int(fields[3]), fields[5]
+    return None
+
+
+def _groups(rootfs: Path) -> Iterator[tuple[str, int, list[str]]]:
+    for fields in _lines(rootfs, "/etc/group", 3):
+        if fields[2].isdecimal():
+            yield fields[0], int(fields[2]), fields[3].split(",") if len(fields) > 3 else []
+
+
+def _lines(rootfs: Path, path: str, least: int) -> Iterator[list[str]]:
+    data = read_inside(rootfs, path, _LIMIT) or b""
+    for line in data.decode(errors="surrogateescape").splitlines():
+        fields = line.strip().split(":")
+        if len(fields) >= least and not line.startswith("#"):
+            yield fields
+
+
+def _group_id(groups: list[tuple[str, int, list[str]]], group: str) -> int:
+    for name, number, _ in groups:
+        if name == group:
+            return number
+    return _number(group, f"unable to find group {group}: no matching entries in group file")
+
+
+def _added_group(groups: list[tuple[str, int, list[str]]], group: str) -> int:
+    for name, number, _ in groups:
+        if name == group:
+            return number
+    return _number(group, f"Unable to find group {group}")
+
+
+def _number(text: str, message: str) -> int:
+    if not text.isdecimal():
+        raise InvalidError(message)
+    if int(text) > _MAX_ID:
+        raise InvalidError(f"uids and gids must be in range 0-{_MAX_ID}")
+    return int(text)

@@ -1,0 +1,66 @@
+"""Files below a folder that someone else fills: links in it never lead out of it (openat2(2))."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from .syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+
+_RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+
+
+def open_inside(root: Path, path: str, flags: int) -> int:
+    """Open `path` as a process with `root` as its root folder would; the caller closes the fd.
+
+    Raises OSError as open(2) does.
+    """
+    folder = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return openat2(folder, path or "/", flags, resolve=_RESOLVE)
+    finally:
+        os.close(folder)
+
+
+def read_inside(root: Path, path: str, limit: int) -> bytes | None:
+    """The regular file `path` below `root`; None when there is none, or no regular one.
+
+    Raises OSError (EFBIG) when it has more than `limit` bytes.
+    """
+    try:
+        # O_NONBLOCK: opening a FIFO must not wait for its writer.
+        fd = open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    with open(fd, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        data = file.read(limit + 1) or b""
+        while len(data) <= limit and (more := file.read(limit + 1 - len(data))):
+            data += more
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"over {limit} bytes", path)
+    return data
+
+
+def make_folders_inside(root: Path, path: str, mode: int = 0o755) -> None:
+    """mkdir -p of `path` below `root`, links resolved inside `root`.
+
+    Raises OSError (ENOTDIR) when a part of it is something else than a folder.
+    """
+    done = ""
+    for name in [part for part in path.split("/") if part not in ("", ".")]:
+        parent = open_inside(root, done, os.O_PATH | os.O_DIRECTORY)
+        try:
+            done = f"{done}/{name}"
+            try:
+                os.mkdir(name, mode, dir_fd=parent)
+            except FileExistsError:
+                continue
+            # mkdir(2) applies the umask; the caller's mode is meant as it is.
+            os.chmod(name, mode, dir_fd=parent)
+        finally:
+            os.close(parent)
+    os.close(open_inside(root, path, os.O_PATH | os.O_DIRECTORY))
