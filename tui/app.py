@@ -1,0 +1,58 @@
+"""The `bay` screen: a Textual app over one engine's API."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from textual.app import App
+from textual.binding import Binding
+
+from . import hostinfo, theme
+from .hostinfo import Figures
+from .screens.main import MainScreen
+from .source import Source, unix
+
+DEFAULT = "unix:///run/bay/bay.sock"
+
+
+class BayApp(App[None], inherit_bindings=False):
+    """Bayplan's full-screen app; holds no state that matters."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "Bayplan"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (170, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-normal"), (50, "-tall")]
+    BINDINGS = [Binding(":", "command_palette", "Commands", show=False)]
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        read_host: Callable[[], Figures] = hostinfo.read,
+        clock: Callable[[], float] = time.time,
+        theme_name: str | None = None,
+    ) -> None:
+        super().__init__()
+        for one in theme.THEMES:
+            self.register_theme(one)
+        self.theme = theme_name or theme.choose(os.environ)
+        self._main = MainScreen(source, read_host=read_host, clock=clock)
+
+    def get_default_screen(self) -> MainScreen:
+        """There is one screen; all others are dialogs over it."""
+        return self._main
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our tones, for the themes that do not bring them."""
+        return theme.defaults(self.current_theme)
+
+
+def main(host: str | None = None) -> int:
+    """Run the app against the engine at `host` (`unix:///…`); the exit code of the process."""
+    address = host or os.environ.get("BAY_HOST") or DEFAULT
+    source = Source(unix(address.removeprefix("unix://")), address.removeprefix("unix://"))
+    app = BayApp(source)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,90 @@
+"""What a row of a list is made of, and how columns share a width: pure, no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Tone = Literal["", "dim", "bright", "good", "warn", "bad", "idle", "accent", "spark", "spark2"]
+Span = tuple[str, Tone]
+Cell = tuple[Span, ...]
+
+
+def cell(text: str, tone: Tone = "") -> Cell:
+    """A cell of one tone."""
+    return ((text, tone),)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a list.
+
+    `least` and `most` bound its width in columns; `rank` says in what order columns are given up
+    when the pane is narrow (0 never); `right` aligns to the right.
+    """
+
+    key: str
+    title: str
+    least: int
+    most: int = 0
+    rank: int = 0
+    right: bool = False
+
+    @property
+    def limit(self) -> int:
+        """The widest this column gets."""
+        return max(self.least, self.most)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a list: what it stands for, its cells by column key, and what sorting reads."""
+
+    id: str
+    cells: dict[str, Cell]
+    sort: dict[str, Any]
+    text: str = ""
+    quiet: bool = False
+
+
+def fit(columns: Sequence[Column], width: int, gap: int = 1) -> list[tuple[Column, int]]:
+    """Choose the columns that `width` has room for, and the width of each.
+
+    Columns are given up from the highest rank; spare room goes to those that can grow, evenly.
+    """
+    kept = list(columns)
+    while len(kept) > 1 and sum(one.least for one in kept) + gap * (len(kept) - 1) > width:
+        worst = max(kept, key=lambda one: one.rank)
+        if worst.rank == 0:
+            break
+        kept.remove(worst)
+    widths = {one.key: one.least for one in kept}
+    spare = width - sum(widths.values()) - gap * (len(kept) - 1)
+    while spare > 0:
+        growing = [one for one in kept if widths[one.key] < one.limit]
+        if not growing:
+            break
+        for one in growing[:spare]:
+            widths[one.key] += 1
+            spare -= 1
+    return [(one, widths[one.key]) for one in kept]
+
+
+def clip(spans: Cell, width: int, right: bool = False) -> Cell:
+    """Spans padded or cut to exactly `width` columns, a cut shown by `…`."""
+    length = sum(len(text) for text, _ in spans)
+    if length == width:
+        return spans
+    if length < width:
+        pad: Span = (" " * (width - length), "")
+        return (pad, *spans) if right else (*spans, pad)
+    out: list[Span] = []
+    left = width - 1
+    for text, tone in spans:
+        if left <= 0:
+            break
+        out.append((text[:left], tone))
+        left -= len(text)
+    last = out[-1][1] if out else ""
+    return (*out, ("…", last)) if width > 0 else ()

@@ -1,0 +1,191 @@
+"""Keeps the model true: lists on events, samples once a second, the link watched and renewed.
+
+Nothing is polled but what the engine can't push: a plain dockerd has no `/bay/samples`, so its
+running containers are asked one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..host.errors import BayError
+from .model import KINDS, Happening, History, Json, Model
+from .source import LostError, Source
+
+SETTLE = 0.1  # seconds in which a burst of events becomes one refresh
+AT_ONCE = 8  # concurrent stats requests to an engine without /bay/samples
+
+# What an event of a type can change. A container's coming and going changes counts elsewhere too.
+_TOUCHES = {
+    "container": ("containers",),
+    "image": ("images", "containers"),
+    "network": ("networks", "containers"),
+    "volume": ("volumes",),
+}
+_QUIET = ("exec_", "top", "resize", "attach", "archive-path", "extract-to-dir")
+
+
+class Feed:
+    """Reads one engine into `model` and calls `changed(kind)` after each change.
+
+    Kinds are those of the model, and "samples", "events", "link".
+    """
+
+    def __init__(self, source: Source, model: Model, changed: Callable[[str], None]) -> None:
+        self.source = source
+        self.model = model
+        self._changed = changed
+        self._dirty: set[str] = set()
+        self._wake = asyncio.Event()
+        self._cpu: dict[str, tuple[float, float]] = {}
+
+    def touch(self, *kinds: str) -> None:
+        """Ask for these lists to be read again soon."""
+        self._dirty.update(kinds or KINDS)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled: connect, read, and when the engine goes, say so and try again."""
+        pause = 0.25
+        while True:
+            try:
+                await self._connected()
+            except* (BayError, OSError, ValueError) as group:
+                first = _first(group)
+                lost = self.model.link == "up"
+                self.model.link = "lost" if lost or self.model.link == "lost" else "down"
+                self.model.trouble = str(first) or type(first).__name__
+                pause = 0.25 if lost else min(4.0, pause * 1.6)
+            self._changed("link")
+            await asyncio.sleep(pause)
+
+    async def _connected(self) -> None:
+        version, info = await asyncio.gather(self.source.get("/version"), self.source.get("/info"))
+        self.model.version, self.model.info = version, info
+        async with self.source.lines("/events") as events, asyncio.TaskGroup() as group:
+            # The lists are read after the subscription began, so that no change falls between.
+            await self._refresh(set(KINDS))
+            self.model.link, self.model.trouble = "up", ""
+            self._changed("link")
+            group.create_task(self._follow(events))
+            group.create_task(self._refresher())
+            group.create_task(self._sample())
+
+    async def _follow(self, events: Any) -> None:
+        async for event in events:
+            kind, action = str(event.get("Type", "")), str(event.get("Action", ""))
+            if action.startswith(_QUIET):
+                continue
+            self.touch(*_TOUCHES.get(kind, ()))
+            actor = event.get("Actor") or {}
+            name = (actor.get("Attributes") or {}).get("name") or str(actor.get("ID", ""))[:12]
+            when = event.get("timeNano", 0) / 1e9 or float(event.get("time", 0))
+            self.model.events.append(Happening(when, kind, action, str(name)))
+            self._changed("events")
+        raise LostError(f"The engine at {self.source.name} went away")
+
+    async def _refresher(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(SETTLE)
+            self._wake.clear()
+            kinds, self._dirty = self._dirty, set()
+            await self._refresh(kinds)
+
+    async def _refresh(self, kinds: set[str]) -> None:
+        wanted = [kind for kind in KINDS if kind in kinds]
+        replies = await asyncio.gather(*(self._list(kind) for kind in wanted))
+        for kind, reply in zip(wanted, replies, strict=True):
+            setattr(self.model, kind, reply)
+            if kind == "containers":
+                self.model.forget_gone()
+            self._changed(kind)
+
+    async def _list(self, kind: str) -> list[Json]:
+        if kind == "containers":
+            return list(await self.source.get("/containers/json", all=True))
+        if kind == "volumes":
+            return list((await self.source.get("/volumes")).get("Volumes") or [])
+        return list(await self.source.get(f"/{kind}/json" if kind == "images" else f"/{kind}"))
+
+    async def _sample(self) -> None:
+        try:
+            history = await self.source.get("/bay/samples", seconds=120)
+        except BayError as error:
+            if isinstance(error, LostError):
+                raise
+            await self._poll()
+            return
+        self._recall(history)
+        self._changed("samples")
+        async with self.source.lines("/bay/samples/stream") as ticks:
+            async for tick in ticks:
+                when = tick["time"] / 1e9
+                for identifier, sample in tick["containers"].items():
+                    self.model.samples.setdefault(identifier, History()).add(when, sample)
+                self._changed("samples")
+        raise LostError(f"The engine at {self.source.name} stopped sending samples")
+
+    def _recall(self, reply: Json) -> None:
+        """Take what the engine measured while nobody looked."""
+        for identifier, series in (reply.get("containers") or {}).items():
+            history = History()
+            for index, when in enumerate(series.get("time") or []):
+                sample = {"memory_limit": series.get("memory_limit")}
+                for name in ("cpu", "memory", "rx", "tx", "read", "write", "pids"):
+                    values = series.get(name) or []
+                    sample[name] = values[index] if index < len(values) else 0
+                history.add(when / 1e9, sample)
+            self.model.samples[identifier] = history
+
+    async def _poll(self) -> None:
+        gate = asyncio.Semaphore(AT_ONCE)
+        while True:
+            started = time.monotonic()
+            running = [one["Id"] for one in self.model.running()]
+            await asyncio.gather(*(self._ask(identifier, gate) for identifier in running))
+            self._changed("samples")
+            await asyncio.sleep(max(0.2, 1 - (time.monotonic() - started)))
+
+    async def _ask(self, identifier: str, gate: asyncio.Semaphore) -> None:
+        async with gate:
+            with contextlib.suppress(BayError):  # it may be gone by now: the next event says so
+                path = f"/containers/{identifier}/stats"
+                query = {"stream": False, "one-shot": True}
+                stats = await self.source.call("GET", path, query)
+                sample = self._sampled(identifier, stats)
+                self.model.samples.setdefault(identifier, History()).add(time.time(), sample)
+
+    def _sampled(self, identifier: str, stats: Json) -> Json:
+        """One of Docker's stats objects as a sample; CPU from the difference to the last one."""
+        used = float(((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0))
+        now = time.monotonic()
+        then, before = self._cpu.get(identifier, (now, used))
+        self._cpu[identifier] = (now, used)
+        passed = (now - then) * 1e9
+        memory = stats.get("memory_stats") or {}
+        detail = memory.get("stats") or {}
+        cache = detail.get("inactive_file", detail.get("total_inactive_file", 0))
+        networks = (stats.get("networks") or {}).values()
+        blocks = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
+        return {
+            "cpu": 100 * max(0.0, used - before) / passed if passed else 0,
+            "memory": max(0, memory.get("usage", 0) - cache),
+            "memory_limit": memory.get("limit", 0),
+            "rx": sum(one.get("rx_bytes", 0) for one in networks),
+            "tx": sum(one.get("tx_bytes", 0) for one in networks),
+            "read": sum(one["value"] for one in blocks if one["op"].lower() == "read"),
+            "write": sum(one["value"] for one in blocks if one["op"].lower() == "write"),
+            "pids": (stats.get("pids_stats") or {}).get("current", 0),
+        }
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

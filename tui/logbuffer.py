@@ -1,0 +1,111 @@
+"""The lines of a log, bounded: pieces in, whole lines out, searched by text."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+KEEP = 20_000
+LONGEST = 32_768  # characters of a line that are kept
+
+# What a terminal would act on and a list of lines can't: everything but SGR colours and tabs.
+_CONTROL = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b[@-Z\\^_]"
+    r"|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f\x9b]"
+)
+_SGR = re.compile(r"\x1b\[[0-9;:]*m|\x1b")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: its number since the log was opened, 1 stdout | 2 stderr, time, text with SGR."""
+
+    number: int
+    stream: int
+    time: str
+    text: str
+
+    @property
+    def plain(self) -> str:
+        """The text without colours."""
+        return _SGR.sub("", self.text) if "\x1b" in self.text else self.text
+
+
+@dataclass
+class LogBuffer:
+    """The last `KEEP` lines; `total` counts all that ever came."""
+
+    stamped: bool = True
+    lines: deque[Line] = field(default_factory=lambda: deque(maxlen=KEEP))
+    total: int = 0
+    _rest: dict[int, str] = field(default_factory=dict)
+    _bytes: dict[int, bytes] = field(default_factory=dict)
+
+    def feed(self, stream: int, data: bytes) -> int:
+        """Take what arrived on `stream`; the number of lines it completed."""
+        data = self._bytes.pop(stream, b"") + data
+        cut = _whole(data)
+        self._bytes[stream] = data[cut:]
+        *whole, rest = (self._rest.get(stream, "") + data[:cut].decode(errors="replace")).split(
+            "\n"
+        )
+        # An endless line must not grow without bound: its start is shown, the rest is let go.
+        self._rest[stream] = rest[: LONGEST + 64]
+        for text in whole:
+            self._append(stream, text)
+        return len(whole)
+
+    def finish(self) -> None:
+        """Show what was written without a newline at the end."""
+        for stream, rest in self._rest.items():
+            if rest:
+                self._append(stream, rest)
+        self._rest.clear()
+
+    def _append(self, stream: int, text: str) -> None:
+        time = ""
+        if self.stamped:
+            time, _, text = text.partition(" ")
+        text = text.rstrip("\r")
+        if "\r" in text:  # a progress bar: what a terminal would show last
+            text = text[text.rindex("\r") + 1 :]
+        text = _CONTROL.sub("", text[:LONGEST]).expandtabs(8)
+        self.lines.append(Line(self.total, stream, time, text))
+        self.total += 1
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest line kept."""
+        return self.total - len(self.lines)
+
+    def get(self, number: int) -> Line | None:
+        """Line `number`, None when it is gone or not there yet."""
+        index = number - self.first
+        return self.lines[index] if 0 <= index < len(self.lines) else None
+
+    def matches(self, query: str) -> Iterator[int]:
+        """The numbers of the lines that contain `query`; capitals count when it has any."""
+        fold = query == query.lower()
+        for line in self.lines:
+            text = line.plain
+            if query in (text.lower() if fold else text):
+                yield line.number
+
+
+def _whole(data: bytes) -> int:
+    """Where to cut `data` so that no UTF-8 character is split at its end."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            need = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) - back if back < need else len(data)
+        if byte < 0x80:
+            break
+    return len(data)
+
+
+def stamp(time: str) -> str:
+    """An RFC 3339 time as logs show it: the local date is left out, milliseconds kept."""
+    return time[11:23].ljust(12, " ") if len(time) >= 23 else time[:12].ljust(12)

@@ -1,0 +1,93 @@
+"""What the screen knows of the engine: lists as the API gave them, samples, events, the link."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+KEEP = 600  # samples kept per container: ten minutes at 1 Hz
+KINDS = ("containers", "images", "networks", "volumes")
+
+
+@dataclass
+class History:
+    """A container's samples of the last minutes, oldest first; counters are cumulative bytes."""
+
+    time: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    cpu: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    memory: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    rx: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    tx: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    read: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    write: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    pids: int = 0
+    memory_limit: float = 0
+    _last: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, time: float, sample: Json) -> None:
+        """Take one sample of `/bay/samples/stream`, made at `time` (seconds)."""
+        self.time.append(time)
+        self.cpu.append(float(sample.get("cpu") or 0))
+        self.memory.append(float(sample.get("memory") or 0))
+        self.memory_limit = float(sample.get("memory_limit") or 0)
+        self.pids = int(sample.get("pids") or 0)
+        for name in ("rx", "tx", "read", "write"):
+            self._rate(name, time, float(sample.get(name) or 0))
+
+    def _rate(self, name: str, time: float, counter: float) -> None:
+        before, count = self._last.get(name, (time, counter))
+        self._last[name] = (time, counter)
+        passed = time - before
+        # A counter that went back belongs to a restarted container.
+        rate = (counter - count) / passed if passed > 0 and counter >= count else 0.0
+        series: deque[float] = getattr(self, name)
+        series.append(rate)
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line of the events feed: when (seconds), what kind, what happened, to whom."""
+
+    time: float
+    kind: str
+    action: str
+    name: str
+
+
+@dataclass
+class Model:
+    """Everything the panes draw from; the feed writes it, the panes only read."""
+
+    containers: list[Json] = field(default_factory=list)
+    images: list[Json] = field(default_factory=list)
+    networks: list[Json] = field(default_factory=list)
+    volumes: list[Json] = field(default_factory=list)
+    samples: dict[str, History] = field(default_factory=dict)
+    events: deque[Happening] = field(default_factory=lambda: deque(maxlen=200))
+    info: Json = field(default_factory=dict)
+    version: Json = field(default_factory=dict)
+    link: str = "connecting"
+    trouble: str = ""
+    busy: dict[str, str] = field(default_factory=dict)
+
+    def container(self, identifier: str) -> Json | None:
+        """The summary of a container, None when it is gone."""
+        return next((one for one in self.containers if one["Id"] == identifier), None)
+
+    def running(self) -> list[Json]:
+        """The containers whose processes exist."""
+        return [one for one in self.containers if one["State"] in ("running", "paused")]
+
+    def forget_gone(self) -> None:
+        """Drop the samples of containers that no longer exist."""
+        alive = {one["Id"] for one in self.containers}
+        for identifier in [one for one in self.samples if one not in alive]:
+            del self.samples[identifier]
+
+
+def container_name(summary: Json) -> str:
+    """A container's own name; links of other containers, which hold two slashes, are not it."""
+    names = [name for name in summary.get("Names") or [] if name.count("/") == 1]
+    return str(names[0]).lstrip("/") if names else str(summary["Id"])[:12]

@@ -1,0 +1,221 @@
+"""From the engine's JSON to the rows of the lists: pure, the clock is passed in."""
+
+from __future__ import annotations
+
+import re
+
+from ..host import clock
+from . import spark, text
+from .cells import Cell, Column, Row, Tone, cell
+from .model import History, Json, Model, container_name
+
+CONTAINERS = (
+    Column("name", "NAME", 12, 28),
+    Column("state", "STATE", 11),
+    Column("cpu", "CPU", 6, rank=1, right=True),
+    Column("cpu_line", "", 6, 20, rank=2),
+    Column("memory", "MEM", 5, rank=1, right=True),
+    Column("memory_line", "", 6, 20, rank=3),
+    Column("image", "IMAGE", 10, 28, rank=5),
+    Column("ports", "PORTS", 10, 24, rank=4),
+    Column("network", "NET", 7, 14, rank=7),
+    Column("pids", "PIDS", 4, rank=8, right=True),
+    Column("age", "AGE", 3, rank=6, right=True),
+)
+IMAGES = (
+    Column("name", "REPOSITORY:TAG", 14, 60),
+    Column("used", "USED", 4, rank=3, right=True),
+    Column("size", "SIZE", 5, rank=1, right=True),
+    Column("age", "AGE", 3, rank=2, right=True),
+    Column("id", "ID", 12, rank=4),
+)
+NETWORKS = (
+    Column("name", "NAME", 10, 30),
+    Column("driver", "DRIVER", 7, 10, rank=2),
+    Column("subnet", "SUBNET", 13, 24, rank=1),
+    Column("used", "USED", 4, rank=3, right=True),
+    Column("id", "ID", 12, rank=4),
+)
+VOLUMES = (
+    Column("name", "NAME", 14, 70),
+    Column("driver", "DRIVER", 6, rank=3),
+    Column("used", "USED", 4, rank=1, right=True),
+    Column("age", "AGE", 3, rank=2, right=True),
+)
+COLUMNS = {
+    "containers": CONTAINERS,
+    "images": IMAGES,
+    "networks": NETWORKS,
+    "volumes": VOLUMES,
+}
+# What `o` steps through, per list; the first is how the list starts.
+SORTS = {
+    "containers": ("state", "name", "cpu", "memory", "image", "age"),
+    "images": ("name", "size", "age", "used"),
+    "networks": ("name", "driver", "used"),
+    "volumes": ("name", "used", "age"),
+}
+
+_STATES: dict[str, tuple[str, str, Tone, int]] = {
+    "running": ("●", "running", "good", 0),
+    "restarting": ("↻", "restarts", "warn", 1),
+    "paused": ("◐", "paused", "warn", 2),
+    "removing": ("✕", "removing", "bad", 3),
+    "created": ("◌", "created", "idle", 4),
+    "exited": ("○", "exited", "idle", 5),
+    "dead": ("✕", "dead", "bad", 6),
+}
+_ASCII = {"●": "*", "↻": "~", "◐": "=", "✕": "x", "◌": ".", "○": "o", "◍": "+"}
+_EXITED = re.compile(r"Exited \((-?\d+)\)")
+
+
+def state(summary: Json, busy: str = "", ascii_only: bool = False) -> tuple[Cell, int]:
+    """A container's state as glyph, word and colour, and its place when sorted by state.
+
+    `busy` is what the user just asked of it and the engine has not answered yet.
+    """
+    glyph, word, tone, order = _STATES.get(summary["State"], ("?", summary["State"], "warn", 9))
+    status = str(summary.get("Status", ""))
+    if busy:
+        glyph, word, tone = "↻", busy, "warn"
+    elif "(unhealthy)" in status:
+        glyph, word, tone = "!", "unhealthy", "bad"
+    elif "(health: starting)" in status:
+        glyph, word, tone = "◍", "starting", "warn"
+    elif (match := _EXITED.match(status)) and match[1] != "0":
+        word, tone = f"exit {match[1]}", "bad"
+    glyph = _ASCII.get(glyph, glyph) if ascii_only else glyph
+    return ((f"{glyph} ", tone), (word[:9], tone)), order
+
+
+def _heat(share: float) -> Tone:
+    return "bad" if share >= 90 else "warn" if share >= 70 else "bright"
+
+
+def container(summary: Json, model: Model, now: float, ascii_only: bool = False) -> Row:
+    """The row of one container at `now` (seconds since 1970)."""
+    name, identifier = container_name(summary), summary["Id"]
+    live = summary["State"] in ("running", "paused")
+    history = model.samples.get(identifier) if live else None
+    shown, order = state(summary, model.busy.get(identifier, ""), ascii_only)
+    networks = list((summary.get("NetworkSettings") or {}).get("Networks") or {})
+    image = text.image_name(str(summary.get("Image", "")))
+    cells = {
+        "name": cell(name, "bright" if live else "dim"),
+        "state": shown,
+        "image": cell(image, "" if live else "dim"),
+        "ports": cell(text.ports(summary.get("Ports") or []), "accent"),
+        "network": cell(" ".join(networks), "dim"),
+        "age": cell(text.span(now - summary.get("Created", now)), "dim"),
+        **_figures(history, ascii_only),
+    }
+    cpu = history.cpu[-1] if history and history.cpu else -1.0
+    memory = history.memory[-1] if history and history.memory else -1.0
+    sort = {
+        "name": name,
+        "state": (order, -float(summary.get("Created", 0))),
+        "cpu": -cpu,
+        "memory": -memory,
+        "image": image,
+        "age": -float(summary.get("Created", 0)),
+    }
+    words = " ".join((name, image, identifier[:12], summary["State"], *networks))
+    return Row(identifier, cells, sort, words.lower(), not live)
+
+
+def _figures(history: History | None, ascii_only: bool) -> dict[str, Cell]:
+    empty = cell("", "dim")
+    if history is None or not history.cpu:
+        return dict.fromkeys(("cpu", "cpu_line", "memory", "memory_line", "pids"), empty)
+    cpu, memory = history.cpu[-1], history.memory[-1]
+    limit = history.memory_limit
+    shares = list(history.cpu)[-40:]
+    sizes = list(history.memory)[-40:]
+    return {
+        "cpu": cell(text.percent(cpu), _heat(cpu) if cpu >= 0.05 else "dim"),
+        "cpu_line": cell(spark.line(shares, 20, max(25.0, *shares), ascii_only), "spark"),
+        "memory": cell(text.size(memory), _heat(100 * memory / limit) if limit else "bright"),
+        "memory_line": cell(
+            spark.line(sizes, 20, max(1.0, *sizes) * 1.25, ascii_only),
+            "spark2",
+        ),
+        "pids": cell(str(history.pids), "dim"),
+    }
+
+
+def image(summary: Json, model: Model, now: float) -> list[Row]:
+    """The rows of one image, one per name it has; an image without a name has one too."""
+    identifier = summary["Id"]
+    used = sum(1 for one in model.containers if one.get("ImageID") == identifier)
+    names = [name for name in summary.get("RepoTags") or [] if name != "<none>:<none>"]
+    rows = []
+    for name in names or [""]:
+        repository, _, tag = name.rpartition(":")
+        shown: Cell = ((repository, "bright"), (f":{tag}", "dim"))
+        cells = {
+            "name": shown if name else cell("<untagged>", "dim"),
+            "used": cell(str(used) if used else "·", "good" if used else "dim"),
+            "size": cell(text.size(summary.get("Size", 0), 1000), "bright"),
+            "age": cell(text.span(now - summary.get("Created", now)), "dim"),
+            "id": cell(text.short_id(identifier), "dim"),
+        }
+        sort = {
+            "name": name or "~",
+            "size": -summary.get("Size", 0),
+            "age": -summary.get("Created", 0),
+            "used": -used,
+        }
+        words = f"{name} {text.short_id(identifier)}".lower()
+        rows.append(Row(f"{identifier} {name}", cells, sort, words, not used))
+    return rows
+
+
+def network(summary: Json, model: Model, now: float) -> Row:
+    """The row of one network."""
+    name, identifier = summary["Name"], summary["Id"]
+    configs = (summary.get("IPAM") or {}).get("Config") or []
+    used = sum(
+        1
+        for one in model.containers
+        if name in ((one.get("NetworkSettings") or {}).get("Networks") or {})
+    )
+    cells = {
+        "name": cell(name, "bright"),
+        "driver": cell(str(summary.get("Driver", "")), ""),
+        "subnet": cell(" ".join(one.get("Subnet", "") for one in configs), "accent"),
+        "used": cell(str(used) if used else "·", "good" if used else "dim"),
+        "id": cell(text.short_id(identifier), "dim"),
+    }
+    sort = {"name": name, "driver": summary.get("Driver", ""), "used": -used}
+    return Row(identifier, cells, sort, f"{name} {summary.get('Driver', '')}".lower())
+
+
+def volume(summary: Json, model: Model, now: float) -> Row:
+    """The row of one volume; an anonymous one, named by 64 digits, shows twelve of them."""
+    name = summary["Name"]
+    anonymous = len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)
+    used = sum(
+        1
+        for one in model.containers
+        if any(mount.get("Name") == name for mount in one.get("Mounts") or [])
+    )
+    created = clock.to_ns(summary.get("CreatedAt") or "") / 1e9
+    cells = {
+        "name": cell(f"{name[:12]}… anonymous", "dim") if anonymous else cell(name, "bright"),
+        "driver": cell(str(summary.get("Driver", "")), "dim"),
+        "used": cell(str(used) if used else "·", "good" if used else "dim"),
+        "age": cell(text.span(now - created) if created else "", "dim"),
+    }
+    sort = {"name": name, "used": -used, "age": -created}
+    return Row(name, cells, sort, name.lower(), not used)
+
+
+def build(kind: str, model: Model, now: float, ascii_only: bool = False) -> list[Row]:
+    """All rows of the list `kind`, in the order of the API."""
+    if kind == "containers":
+        return [container(one, model, now, ascii_only) for one in model.containers]
+    if kind == "images":
+        return [row for one in model.images for row in image(one, model, now)]
+    if kind == "networks":
+        return [network(one, model, now) for one in model.networks]
+    return [volume(one, model, now) for one in model.volumes]

@@ -1,0 +1,125 @@
+"""The pane about the chosen object: its tabs in the border, the shown one inside."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher
+
+from ..model import Model, container_name
+from ..source import Source
+from ..text import short_id
+from .inspect import Inspect
+from .logs import Logs
+from .logview import LogView
+
+TABS = {
+    "containers": ("logs", "inspect"),
+    "images": ("inspect",),
+    "networks": ("inspect",),
+    "volumes": ("inspect",),
+}
+TITLES = {"logs": "Logs", "inspect": "Inspect"}
+
+
+class Detail(Container):
+    """Logs, shell, figures and the whole truth about what the cursor stands on."""
+
+    def __init__(self, source: Source, model: Model) -> None:
+        super().__init__(id="detail")
+        self._source = source
+        self._model = model
+        self.kind = "containers"
+        self.target = ""
+        self._wanted = "logs"
+        self._state = ""
+
+    def compose(self) -> ComposeResult:
+        """One widget per tab; only the current one is shown."""
+        with ContentSwitcher(initial="logs"):
+            yield Logs(self._source, widget_id="logs")
+            yield Inspect(self._source, widget_id="inspect")
+
+    @property
+    def tab(self) -> str:
+        """The tab that is shown: the wanted one where the kind has it."""
+        tabs = TABS[self.kind]
+        return self._wanted if self._wanted in tabs else tabs[0]
+
+    @property
+    def content(self) -> Widget:
+        """The widget of the shown tab."""
+        return self.query_one(f"#{self.tab}")
+
+    def show(self, kind: str, target: str) -> None:
+        """Show the object `target` of the list `kind`."""
+        if (kind, target) != (self.kind, self.target):
+            self.kind, self.target, self._state = kind, target, ""
+        self._update()
+
+    def open(self, tab: str) -> None:
+        """Turn to `tab`, and remember it for what is chosen later."""
+        if tab in TABS[self.kind]:
+            self._wanted = tab
+            self._update()
+
+    def turn(self, step: int) -> None:
+        """Turn to the next tab, or the one before."""
+        tabs = TABS[self.kind]
+        self.open(tabs[(tabs.index(self.tab) + step) % len(tabs)])
+
+    def refresh_target(self) -> None:
+        """The lists changed: read again what depends on the object's state."""
+        if self.kind == "containers":
+            summary = self._model.container(self.target)
+            state = summary["State"] if summary else "gone"
+            was, self._state = self._state, state
+            if was and was != state and state == "running":
+                self.query_one(Logs).show(self.target, fresh=True)
+            if was == state:
+                return
+        self._update()
+
+    def _update(self) -> None:
+        self.query_one(ContentSwitcher).current = self.tab
+        if self.tab == "logs":
+            self.query_one(Logs).show(self.target)
+        elif self.tab == "inspect":
+            self.query_one(Inspect).show(self.kind, self.target)
+        self.retitle()
+
+    def retitle(self) -> None:
+        """Write the tabs and the object's name into the border."""
+        tabs = []
+        for name in TABS[self.kind]:
+            title = TITLES[name]
+            if name == self.tab:
+                tabs.append(f"[b $accent]{title}[/]")
+            else:
+                tabs.append(f"[@click=screen.tab('{name}')][$dim]{title}[/][/]")
+        self.border_title = " ".join(tabs)
+        self.border_subtitle = f"{self._called()}{self._about()}"
+
+    def _called(self) -> str:
+        if self.kind == "containers":
+            summary = self._model.container(self.target)
+            return f"[$bright]{container_name(summary)}[/]" if summary else ""
+        identifier, _, name = self.target.partition(" ")
+        return name or short_id(identifier)
+
+    def _about(self) -> str:
+        view = self.content
+        if not isinstance(view, LogView):
+            return ""
+        words = [] if view.wrap else ["cut"]
+        if view.query_text:
+            words.append(f"/{view.query_text} {view.found} found")
+        if view.only:
+            words.append("only matches")
+        words.append("following" if view.following else "held, [b]f[/] follows")
+        return " · ".join(["", *words])
+
+    def on_log_view_changed(self) -> None:
+        """The log moved."""
+        self.retitle()
