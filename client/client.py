@@ -6,13 +6,16 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ProtocolError, UnreachableError, from_response
 from .hosts import Host, default_host
 from .http import Body, Response, quote, send
 from .session import Session
 from .transport import Link, connect
+
+if TYPE_CHECKING:
+    import socket
 
 Json = dict[str, Any]
 
@@ -124,6 +127,10 @@ class Client:
             headers["Content-Type"] = "application/json"
         response = self._request("POST", path, params, data, headers)
         return Session(response, tty)
+
+    def dial(self) -> socket.socket:
+        """A bare connection to the engine, started if need be; the caller closes it."""
+        return self._connect().socket
 
     def close(self) -> None:
         """Close the connections that are kept."""

@@ -37,6 +37,11 @@ class UnreachableError(BayError):
     status = 503
 
 
+def is_from_engine(error: BayError) -> bool:
+    """Whether the engine said it (`from_response` made it), or this client."""
+    return "status" in vars(error)
+
+
 class ProtocolError(BayError):
     """What answers does not speak the Docker Engine API."""
 

@@ -1,0 +1,87 @@
+"""What every verb works with: the engine's client, the user's settings, the output."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..client.client import Client
+from ..client.errors import is_from_engine
+from ..client.hosts import Host, Tls, default_host, parse_host
+from ..host.errors import BayError
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .flags import Parsed
+
+
+class StartError(BayError):
+    """A process that could not be started; `code` is Docker's exit code for the reason."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def engine_sentence(error: BayError) -> str:
+    """The message as Docker prints it: what the engine said is marked as such."""
+    return f"Error response from daemon: {error}" if is_from_engine(error) else str(error)
+
+
+class App:
+    """One run of the command line. `options` are the flags before the verb."""
+
+    def __init__(self, options: Parsed) -> None:
+        self.options = options
+
+    @functools.cached_property
+    def host(self) -> Host:
+        """The engine to talk to: `-H`, else `BAY_HOST`, else the local one."""
+        given = self.options["host"] or os.environ.get("BAY_HOST", "")
+        return parse_host(given, self._tls()) if given else default_host()
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """The client of that engine; it connects at the first request."""
+        return Client(self.host)
+
+    @functools.cached_property
+    def config(self) -> Config:
+        """The user's settings."""
+        from .config import Config, config_folder
+
+        given = self.options["config"]
+        return Config(Path(given) if given else config_folder())
+
+    def _tls(self) -> Tls | None:
+        """TLS as `--tls*`, `BAY_TLS_VERIFY` and `BAY_CERT_PATH` say; None for plain tcp."""
+        options = self.options
+        verify = options["tlsverify"] or bool(os.environ.get("BAY_TLS_VERIFY"))
+        if not (verify or options["tls"]):
+            return None
+        folder = os.environ.get("BAY_CERT_PATH") or os.path.expanduser("~/.config/bay")
+
+        def file(flag: str, name: str) -> str | None:
+            path = options[flag] or os.path.join(folder, name)
+            return path if flag in options or os.path.exists(path) else None
+
+        return Tls(
+            file("tlscacert", "ca.pem"),
+            file("tlscert", "cert.pem"),
+            file("tlskey", "key.pem"),
+            verify,
+        )
+
+    # -- output --------------------------------------------------------------------------------
+
+    def out(self, text: Any = "") -> None:
+        """Print a line on stdout."""
+        sys.stdout.write(f"{text}\n")
+
+    def err(self, text: Any = "") -> None:
+        """Print a line on stderr."""
+        sys.stdout.flush()
+        sys.stderr.write(f"{text}\n")

@@ -1,0 +1,158 @@
+"""`bay ps`: the list of containers."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from typing import Any
+
+from ..app import App
+from ..command import Command
+from ..flags import Parsed, many, switch, whole
+from ..listing import FORMAT, Listing, Row, join_labels, label_getter, parse_filters
+from ..table import CYAN, DIM
+from ..units import human_ago, human_size
+
+Json = dict[str, Any]
+
+LISTING = Listing(
+    headers={
+        "ID": "CONTAINER ID",
+        "Image": "IMAGE",
+        "Command": "COMMAND",
+        "CreatedAt": "CREATED AT",
+        "RunningFor": "CREATED",
+        "Status": "STATUS",
+        "State": "STATE",
+        "Ports": "PORTS",
+        "Names": "NAMES",
+        "Size": "SIZE",
+        "Labels": "LABELS",
+        "Mounts": "MOUNTS",
+        "LocalVolumes": "LOCAL VOLUMES",
+        "Networks": "NETWORKS",
+        "Platform": "PLATFORM",
+    },
+    columns=("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"),
+    styles={"ID": DIM, "Status": "state", "Image": CYAN},
+)
+
+
+def run_ps(app: App, parsed: Parsed) -> None:
+    """Ask for the list and print it."""
+    last = 1 if parsed["latest"] else parsed["last"]
+    size = parsed["size"] or ".Size" in parsed["format"]
+    found = app.client.get(
+        "/containers/json",
+        all=(parsed["all"] or last > 0) or None,
+        limit=last if last > 0 else None,
+        size=size or None,
+        filters=parse_filters(parsed["filter"]),
+    )
+    if parsed["quiet"] and not parsed["format"]:
+        for one in found:
+            app.out(one["Id"] if parsed["no-trunc"] else one["Id"][:12])
+        return
+    rows = [container_row(one, not parsed["no-trunc"]) for one in found]
+    columns = [*LISTING.columns, "Size"] if parsed["size"] else LISTING.columns
+    LISTING.show(rows, parsed["format"] or app.config.form("psFormat"), columns)
+
+
+def container_row(one: Json, short: bool) -> Row:
+    """The fields of one container summary."""
+    created = one["Created"]
+    mounts = [mount.get("Name") or mount["Source"] for mount in one.get("Mounts", [])]
+    command = one["Command"]
+    return {
+        "ID": one["Id"][:12] if short else one["Id"],
+        "Image": _image(one, short),
+        "Command": f'"{ellipsis(command, 20) if short else command}"',
+        "CreatedAt": local_time(created),
+        "RunningFor": human_ago(time.time() - created),
+        "Status": one["Status"],
+        "State": one["State"],
+        "Ports": ports_cell(one.get("Ports") or []),
+        "Names": ",".join(name.lstrip("/") for name in one["Names"] if name.count("/") == 1),
+        "Size": _size(one),
+        "Labels": join_labels(one.get("Labels")),
+        "Label": label_getter(one.get("Labels")),
+        "Mounts": ",".join(ellipsis(name, 15) if short else name for name in mounts),
+        "LocalVolumes": str(sum(m.get("Driver") == "local" for m in one.get("Mounts", []))),
+        "Networks": ",".join((one.get("NetworkSettings") or {}).get("Networks") or {}),
+        "Platform": (one.get("ImageManifestDescriptor") or {}).get("platform"),
+    }
+
+
+def _image(one: Json, short: bool) -> str:
+    image: str = one["Image"]
+    if not image:
+        return "<no image>"
+    if short and image == one.get("ImageID"):
+        return image.removeprefix("sha256:")[:12]
+    return image.partition("@")[0] if short else image
+
+
+def _size(one: Json) -> str:
+    written = human_size(one.get("SizeRw") or 0)
+    total = one.get("SizeRootFs") or 0
+    return f"{written} (virtual {human_size(total)})" if total > 0 else written
+
+
+def ellipsis(text: str, limit: int) -> str:
+    """`text` cut to `limit` characters, the last one then being an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def local_time(seconds: float) -> str:
+    """A time in the local zone, as Go prints one: 2006-01-02 15:04:05 -0700 MST."""
+    return datetime.datetime.fromtimestamp(int(seconds)).astimezone().strftime("%F %T %z %Z")
+
+
+def ports_cell(ports: list[Json]) -> str:
+    """Published and exposed ports, ranges joined: `0.0.0.0:80-81->80-81/tcp, 53/udp`."""
+    spans: list[list[Any]] = []
+    order = sorted(
+        ports,
+        key=lambda p: (p["PrivatePort"], p.get("IP", ""), p.get("PublicPort", 0), p["Type"]),
+    )
+    for port in order:
+        address, public, kind = port.get("IP", ""), port.get("PublicPort", 0), port["Type"]
+        private = port["PrivatePort"]
+        for span in spans:
+            gap = private - span[3]
+            if (
+                span[:2] == [address, kind]
+                and gap == 1
+                and (span[5] + 1 == public if public else not span[5])
+            ):
+                span[3], span[5] = private, public
+                break
+        else:
+            spans.append([address, kind, private, private, public, public])
+    return ", ".join(_span(*span) for span in spans)
+
+
+def _span(address: str, kind: str, first: int, last: int, public: int, public_last: int) -> str:
+    private = f"{first}" if first == last else f"{first}-{last}"
+    if not public:
+        return f"{private}/{kind}"
+    outside = f"{public}" if public == public_last else f"{public}-{public_last}"
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{outside}->{private}/{kind}" if host else f"{outside}->{private}/{kind}"
+
+
+PS = Command(
+    "ps [OPTIONS]",
+    "List containers",
+    run_ps,
+    flags=(
+        switch("all", "Show all containers, not only those that run", "a"),
+        many("filter", "Show only what matches, for example status=exited", "f", kind="filter"),
+        FORMAT,
+        whole("last", "Show the last n created containers, in any state", "n", default=-1),
+        switch("latest", "Show the container created last, in any state", "l"),
+        switch("no-trunc", "Don't shorten ids and commands"),
+        switch("quiet", "Only ids", "q"),
+        switch("size", "Show the size of the files each container wrote", "s"),
+    ),
+)

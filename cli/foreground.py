@@ -1,0 +1,188 @@
+"""A container, or an exec in one, in the foreground: streams, signals, terminal, exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from ..client.client import Client
+from ..client.session import Session
+from ..host.errors import BayError
+from .app import App, StartError, engine_sentence
+from .flags import UsageError
+from .streams import Pump
+from .terminal import DEFAULT_KEYS, Resizer, parse_keys, raw_mode, size_of
+
+# What a process gets for reasons of its own, or can't be caught, is not passed on.
+_NOT_PASSED = {
+    signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT,
+    signal.SIGTTIN, signal.SIGTTOU, signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS,
+    signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS, signal.SIGALRM,
+    signal.SIGVTALRM, signal.SIGPROF,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Streams:
+    """How the user's terminal and a process meet: a terminal or not, and is stdin passed on."""
+
+    tty: bool
+    stdin: bool
+    keys: bytes = b""
+
+    @property
+    def raw(self) -> bool:
+        """Whether our terminal goes into raw mode: the container's does the line editing."""
+        return self.tty and self.stdin and sys.stdin.isatty()
+
+
+def detach_keys(app: App, given: str) -> bytes:
+    """The detach sequence: of the flag, else of the settings, else ctrl-p,ctrl-q."""
+    return parse_keys(given or app.config.form("detachKeys") or DEFAULT_KEYS)
+
+
+def check_terminal(tty: bool, stdin: bool) -> None:
+    """Refuse `-it` where there is no terminal, as Docker does. Raises UsageError."""
+    if tty and stdin and not sys.stdin.isatty():
+        raise UsageError("the input device is not a TTY")
+
+
+def terminal_size() -> tuple[int, int]:
+    """(rows, columns) of the user's terminal; (0, 0) without one."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if stream.isatty():
+            return size_of(stream.fileno())
+    return 0, 0
+
+
+def pump(
+    session: Session,
+    streams: Streams,
+    resize: Callable[[int, int], None],
+    started: Callable[[], None] = lambda: None,
+) -> bool:
+    """Carry the streams until the process's end; True when the user detached instead.
+
+    `started` is called with the terminal already raw: what is typed meanwhile isn't lost.
+    `resize` tells the engine the terminal's size; the present one first, since it may have changed.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(session)
+        if streams.raw:
+            stack.enter_context(raw_mode(sys.stdin.fileno()))
+        started()
+        if streams.tty and all(terminal_size()):
+            fd = sys.stdin.fileno() if sys.stdin.isatty() else sys.stdout.fileno()
+            stack.enter_context(Resizer(fd, _quiet(resize))).check()
+        carrier = Pump(session, stdin=streams.stdin, keys=streams.keys if streams.raw else b"")
+        carrier.run()
+    return carrier.detached
+
+
+def _quiet(resize: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """A resize that comes too late or too early isn't worth a word: the next one sets it right."""
+
+    def call(rows: int, columns: int) -> None:
+        with contextlib.suppress(BayError, OSError):
+            resize(rows, columns)
+
+    return call
+
+
+class SignalProxy:
+    """Passes the signals we get on to a container, from a thread. Use it in a `with`.
+
+    Three of SIGINT or SIGTERM that the container does not heed end us: the engine may hang.
+    """
+
+    def __init__(self, client: Client, container: str) -> None:
+        self._client = client
+        self._container = container
+        self._queue: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> SignalProxy:
+        for number in sorted(signal.valid_signals() - _NOT_PASSED):
+            if number < 32:
+                self._before[number] = signal.signal(number, self._on_signal)
+        threading.Thread(target=self._work, daemon=True, name="signals").start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._queue.put(None)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._queue.put(number)
+
+    def _work(self) -> None:
+        while (number := self._queue.get()) is not None:
+            name = signal.Signals(number).name
+            with contextlib.suppress(BayError, OSError):
+                self._client.post(f"/containers/{self._container}/kill", signal=name)
+
+
+class ExitWaiter:
+    """Waits for a container's exit, asked before it starts so that no exit is missed."""
+
+    def __init__(self, client: Client, container: str, condition: str) -> None:
+        # The engine sends the header at once, and the body when the container has exited.
+        self._answer = client.open(
+            "POST", f"/containers/{container}/wait", {"condition": condition}
+        )
+
+    def result(self) -> int:
+        """The exit code, as soon as there is one. Raises BayError when waiting failed."""
+        import json
+
+        with self._answer as answer:
+            found = json.loads(answer.read())
+        message = (found.get("Error") or {}).get("Message")
+        if message:
+            raise BayError(message)
+        return int(found["StatusCode"])
+
+    def close(self) -> None:
+        """Give up waiting."""
+        self._answer.close()
+
+
+def start_error(error: BayError) -> StartError:
+    """The error of a start that failed, with Docker's exit code for it.
+
+    127: no such command; 126: it can't be executed; 125: anything else.
+    """
+    return StartError(engine_sentence(error), _start_code(str(error).lower()))
+
+
+def _start_code(text: str) -> int:
+    if any(part in text for part in ("executable file not found", "no such file or directory",
+                                     "not found in $path", "not found in path")):  # fmt: skip
+        return 127
+    if any(part in text for part in ("permission denied", "is a directory", "open executable",
+                                     "exec format error")):  # fmt: skip
+        return 126
+    return 125
+
+
+def write_cidfile(path: str, container: str) -> None:
+    """Write a container's id to a file that must not exist yet."""
+    with open(path, "x", encoding="ascii") as file:
+        file.write(container)
+
+
+def check_cidfile(path: str) -> None:
+    """Refuse a cid file that is there: it may name another container. Raises UsageError."""
+    if path and os.path.exists(path):
+        raise UsageError(
+            f"container ID file found, make sure the other container isn't running or delete {path}"
+        )

@@ -1,0 +1,94 @@
+"""Lists of objects: a table, JSON, or a template of the user's, from the same rows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .flags import text
+from .table import align, is_styled
+
+Row = dict[str, Any]
+
+FORMAT = text(
+    "format",
+    "Format output: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE' (a Go template)",
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A kind of list. `headers` maps each field a template may name to its column's header.
+
+    `columns` are the fields of the default table and `styles` their styles on a terminal.
+    """
+
+    headers: Mapping[str, str]
+    columns: Sequence[str]
+    styles: Mapping[str, str] = field(default_factory=dict)
+
+    def show(self, rows: Iterable[Row], form: str = "", columns: Sequence[str] = ()) -> None:
+        """Print `rows` in the form of `--format`; without one, a table of `columns`."""
+        form = form.replace("\\t", "\t").replace("\\n", "\n")
+        if form in ("", "table"):
+            self._table(rows, columns or self.columns)
+        elif form == "json":
+            for row in rows:
+                print(json.dumps(_plain(row), ensure_ascii=False, separators=(",", ":")))
+        else:
+            self._template(rows, form)
+
+    def _table(self, rows: Iterable[Row], columns: Sequence[str]) -> None:
+        cells = [[str(row[name]) for name in columns] for row in rows]
+        header = [self.headers[name] for name in columns]
+        styles = [self.styles.get(name, "") for name in columns] if is_styled() else None
+        sys.stdout.write("".join(f"{line}\n" for line in align([header, *cells], styles)))
+
+    def _template(self, rows: Iterable[Row], form: str) -> None:
+        from .template import Template
+
+        table = form.startswith("table ")
+        template = Template(form.removeprefix("table ").strip() if table else form)
+        lines = [template.render(row) for row in rows]
+        if table:
+            header = template.render({**self.headers, "Label": lambda name: str(name)})
+            styles = [""] * (header.count("\t") + 1) if is_styled() else None
+            lines = align([line.split("\t") for line in (header, *lines)], styles)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _plain(row: Row) -> Row:
+    """The row without its methods (`.Label`), which only templates can call."""
+    return {name: value for name, value in row.items() if not callable(value)}
+
+
+def label_getter(labels: Mapping[str, str] | None) -> Callable[[str], str]:
+    """The method `.Label "name"` of a row."""
+    return lambda name: (labels or {}).get(name, "")
+
+
+def join_labels(labels: Mapping[str, str] | None) -> str:
+    """Labels as one cell: `a=1,b=2`, sorted."""
+    return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
+
+
+def parse_filters(texts: Iterable[str]) -> dict[str, list[str]] | None:
+    """`--filter name=value` flags as the API takes them; None without any.
+
+    Raises UsageError when one has no equals sign.
+    """
+    from .flags import UsageError
+
+    filters: dict[str, list[str]] = {}
+    for one in texts:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise UsageError(
+                f'invalid argument "{one}" for "--filter" flag: bad format of filter'
+                " (expected name=value)"
+            )
+        filters.setdefault(name.strip().lower(), []).append(value.strip())
+    return filters or None

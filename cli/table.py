@@ -1,0 +1,79 @@
+"""Tables: aligned columns of text, the way Docker prints them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+# Docker's: a column is at least this wide, and columns are this far apart.
+_MIN_WIDTH = 10
+_GAP = 3
+
+BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
+
+
+def width(text: str) -> int:
+    """The number of terminal columns `text` takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def is_styled(stream: TextIO | None = None) -> bool:
+    """Whether to colour: stdout is a terminal that can, and `NO_COLOR` isn't set."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return (stream or sys.stdout).isatty()
+
+
+def paint(text: str, style: str) -> str:
+    """`text` in a style: an SGR parameter (ECMA-48), empty for none."""
+    return f"\x1b[{style}m{text}\x1b[0m" if style else text
+
+
+def state_style(cell: str) -> str:
+    """The colour of a status cell such as "Up 3 minutes" or "Exited (1) 2 hours ago"."""
+    lower = cell.lower()
+    if "unhealthy" in lower or lower.startswith(("dead", "restarting")):
+        return RED
+    if lower.startswith(("up", "running")):
+        return YELLOW if "paused" in lower else GREEN
+    if lower.startswith("paused"):
+        return YELLOW
+    if lower.startswith("exited") and not lower.startswith(("exited (0)", "exited")):
+        return RED
+    return DIM if lower.startswith(("exited", "created")) else ""
+
+
+def align(rows: Sequence[Sequence[str]], styles: Sequence[str] | None = None) -> list[str]:
+    """The rows as lines of aligned columns; the first row is the header.
+
+    `styles`, for a terminal, names each column's style: an SGR parameter, "state" for a colour by
+    content, or "". The last column isn't padded.
+    """
+    if not rows:
+        return []
+    count = max(map(len, rows))
+    widths = [
+        max(_MIN_WIDTH, max(width(row[i]) for row in rows if i < len(row)) + _GAP)
+        for i in range(count)
+    ]
+    lines = []
+    for index, row in enumerate(rows):
+        cells = []
+        for i, cell in enumerate(row):
+            pad = "" if i == len(row) - 1 else " " * (widths[i] - width(cell))
+            cells.append((_styled(cell, index, i, styles) if styles else cell) + pad)
+        lines.append("".join(cells))
+    return lines
+
+
+def _styled(cell: str, row: int, column: int, styles: Sequence[str]) -> str:
+    if row == 0:
+        return paint(cell, BOLD)
+    style = styles[column] if column < len(styles) else ""
+    return paint(cell, state_style(cell) if style == "state" else style)

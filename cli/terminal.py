@@ -1,0 +1,127 @@
+"""The user's terminal: raw mode, its size, and the keys that leave a container running."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import termios
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from ..host.errors import InvalidError
+
+DEFAULT_KEYS = "ctrl-p,ctrl-q"
+
+
+def parse_keys(text: str) -> bytes:
+    """The bytes of a key sequence such as `ctrl-p,ctrl-q` or `ctrl-a,d`. Raises InvalidError."""
+    keys = bytearray()
+    for key in text.split(","):
+        letter = key.lower().removeprefix("ctrl-")
+        if len(key) == 1 and key.isascii():
+            keys += key.encode()
+        elif key.lower().startswith("ctrl-") and len(letter) == 1 and letter in _CONTROL:
+            keys.append(_CONTROL[letter])
+        else:
+            raise InvalidError(
+                f"invalid detach keys ({text}): write single characters or ctrl-<value>, separated"
+                " by commas; <value> is a-z or one of @ [ ] ^ _ \\"
+            )
+    return bytes(keys)
+
+
+_CONTROL = {chr(code + 0x60): code for code in range(1, 27)} | {
+    "@": 0, "[": 27, "\\": 28, "]": 29, "^": 30, "_": 31,
+}  # fmt: skip
+
+
+class DetachKeys:
+    """Watches what is typed for the detach sequence; holds back what may be its beginning."""
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._matched = 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bool]:
+        """(what to pass on, whether the sequence is complete)."""
+        if not self._keys:
+            return data, False
+        out = bytearray()
+        for byte in data:
+            if byte == self._keys[self._matched]:
+                self._matched += 1
+                if self._matched == len(self._keys):
+                    return bytes(out), True
+                continue
+            out += self._keys[: self._matched]
+            self._matched = 1 if byte == self._keys[0] else 0
+            if not self._matched:
+                out.append(byte)
+        return bytes(out), False
+
+
+@contextlib.contextmanager
+def raw_mode(fd: int) -> Iterator[None]:
+    """The terminal `fd` in raw mode: keys go to the container as they are; restored at the end."""
+    before = termios.tcgetattr(fd)
+    tty.setraw(fd, termios.TCSANOW)
+    # Docker leaves output processing as it was made: raw. What the terminal got so far stays.
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def size_of(fd: int) -> tuple[int, int]:
+    """(rows, columns) of the terminal `fd`; (0, 0) when it has no size."""
+    try:
+        columns, rows = os.get_terminal_size(fd)
+    except OSError:
+        return 0, 0
+    return rows, columns
+
+
+class Resizer:
+    """Tells the engine when the terminal's size changes, on a thread of its own.
+
+    `send` may take long (each connection over ssh does); sizes that come meanwhile are skipped but
+    the last. Use it in a `with`, from the main thread (it handles SIGWINCH).
+    """
+
+    def __init__(self, fd: int, send: Callable[[int, int], None]) -> None:
+        self._fd = fd
+        self._send = send
+        self._changed = threading.Semaphore(0)
+        self._ended = False
+        self._before: object = signal.SIG_DFL
+
+    def __enter__(self) -> Resizer:
+        self._before = signal.signal(signal.SIGWINCH, self._on_change)
+        threading.Thread(target=self._work, daemon=True, name="resize").start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGWINCH, self._before)  # type: ignore[arg-type]  # what it returned
+        self._ended = True
+        self._changed.release()
+
+    def check(self) -> None:
+        """Send the size as it is now."""
+        self._changed.release()
+
+    def _on_change(self, _number: int, _frame: FrameType | None) -> None:
+        self._changed.release()
+
+    def _work(self) -> None:
+        last = (0, 0)
+        while True:
+            self._changed.acquire()
+            if self._ended:
+                return
+            size = size_of(self._fd)
+            if size != last and all(size):
+                last = size
+                self._send(*size)
