@@ -33,10 +33,9 @@ def failure(message: str, status: int) -> web.Response:
 
 
 class Stream:
-    """An answer in pieces, its headers already at the client.
+    """An answer in pieces. `async with` sends its headers at once, without it the first piece does.
 
-    Used as `async with`; `write` waits for a slow client and raises ConnectionError for one that
-    is gone.
+    `write` waits for a slow client and raises ConnectionError for one that is gone.
     """
 
     def __init__(self, call: Call, content_type: str, headers: dict[str, str] | None = None):
@@ -45,24 +44,35 @@ class Stream:
         self.response.content_type = content_type
 
     async def __aenter__(self) -> Stream:
-        self._call.server.decorate(self.response)
-        if self._call.request.version >= (1, 1):
-            self.response.enable_chunked_encoding()
-        await self.response.prepare(self._call.request)
+        await self._start()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            await self.response.write_eof()
+            await self.end()
+
+    async def _start(self) -> None:
+        if self.response.prepared:
+            return
+        self._call.server.decorate(self.response)
+        if self._call.request.version >= (1, 1):
+            self.response.enable_chunked_encoding()
+        await self.response.prepare(self._call.request)
 
     async def write(self, data: bytes) -> None:
         """Send one piece now."""
+        await self._start()
         if data:
             await self.response.write(data)
 
     async def send(self, value: Any) -> None:
         """Send one line of JSON now."""
         await self.write(dump(value))
+
+    async def end(self) -> None:
+        """Say that this was all."""
+        await self._start()
+        await self.response.write_eof()
 
 
 async def stream_json(call: Call, values: AsyncIterator[Any]) -> web.StreamResponse:

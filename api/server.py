@@ -89,12 +89,17 @@ class Server:
             if found is None:
                 return replies.failure("page not found", 404)
             route, places = found
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                request.writer.output_size = 0
             call = Call(request, self.engine, self, places, negotiated)
             return await self._run(route, call)
         except BayError as error:
             if error.status >= 500:
                 log.warning("%s %s: %s", request.method, request.path, error)
             return replies.failure(error.message, error.status)
+        except web.HTTPException as error:  # aiohttp's own: a body over its limit
+            return replies.failure(error.reason, error.status)
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_MODULES = ("system", "bay")
+_MODULES = (
+    "system",
+    "bay",
+    "containers",
+    "streams",
+    "archives",
+    "execs",
+    "images",
+    "networks",
+    "volumes",
+    "unsupported",
+)
 
 
 def load() -> None:

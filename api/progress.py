@@ -1,0 +1,100 @@
+"""Progress of what takes long, as Docker's stream of JSON messages: pull, push, load, import."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from aiohttp import web
+
+from ..core.types import Json
+from ..host.errors import BayError
+from .replies import Stream
+
+if TYPE_CHECKING:
+    from .call import Call
+
+T = TypeVar("T")
+Report = Callable[[Json], None]
+
+# Beyond this many waiting messages a slow client no longer gets every step of every bar.
+_ENOUGH = 256
+
+
+class Backlog:
+    """Messages between the work, on any thread, and a client that may be slow: never blocks."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._messages: deque[Json] = deque()
+        self._arrived = asyncio.Event()
+
+    def report(self, message: Json) -> None:
+        """Queue a message; from any thread."""
+        self._loop.call_soon_threadsafe(self._add, message)
+
+    def _add(self, message: Json) -> None:
+        # Steps of a bar may be left out; what is said once may not.
+        if len(self._messages) < _ENOUGH or not message.get("progressDetail"):
+            self._messages.append(message)
+        self._arrived.set()
+
+    async def send_to(self, stream: Callable[[Json], Awaitable[None]]) -> None:
+        """Send what is queued and what comes, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            await self.flush_to(stream)
+
+    async def flush_to(self, stream: Callable[[Json], Awaitable[None]]) -> None:
+        """Send what is queued now."""
+        while self._messages:
+            await stream(self._messages.popleft())
+
+
+async def with_progress(
+    call: Call,
+    work: Callable[[Report], Awaitable[T]],
+    last: Callable[[T], Json | None] = lambda _: None,
+) -> web.StreamResponse:
+    """Answer with what `work` reports, then with `last` of its result.
+
+    An error before the first report has its own status; later ones are told in the stream, as the
+    status has gone. The work is cancelled when the client is gone, and its undo has run before
+    this returns.
+    """
+    stream = Stream(call, "application/json")
+    backlog = Backlog()
+    sending = asyncio.create_task(backlog.send_to(stream.send))
+    working = asyncio.ensure_future(work(backlog.report))
+    try:
+        await asyncio.wait((working, sending), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await sending  # only a client that is gone ends it: raises
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await asyncio.sleep(0)  # what was reported last from another thread
+        await backlog.flush_to(stream.send)
+        final = last(working.result())
+        if final is not None:
+            await stream.send(final)
+    except BayError as error:
+        if not stream.response.prepared:
+            raise
+        await stream.send(failure(error))
+    finally:
+        for task in (working, sending):
+            task.cancel()
+        await asyncio.gather(working, sending, return_exceptions=True)
+    await stream.end()
+    return stream.response
+
+
+def failure(error: BayError) -> Json:
+    """An error as a message of the stream (moby, jsonmessage)."""
+    return {
+        "errorDetail": {"code": error.status, "message": error.message},
+        "error": error.message,
+    }

@@ -1,0 +1,81 @@
+"""`/exec/{id}/...`: processes beside a container's own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from ...core.types import Json
+from ...host.errors import BayError, InvalidError
+from .. import detach
+from ..call import Call
+from ..hijack import Hijacked, frame, take_over
+from ..replies import reply
+from ..router import route
+from ..sessions import serve
+from .containers import size
+from .streams import content_type
+
+log = logging.getLogger("bay.api")
+
+
+@route("GET", "/exec/{id}/json")
+async def inspect(call: Call) -> web.StreamResponse:
+    """What an exec is, and its exit code once it has one."""
+    return reply(call.engine.execs.inspect(call.path["id"]))
+
+
+@route("POST", "/exec/{id}/resize")
+async def resize(call: Call) -> web.StreamResponse:
+    """Tell an exec's terminal its size."""
+    rows, columns = size(call)
+    await call.engine.execs.resize(call.path["id"], rows, columns)
+    return web.Response()
+
+
+@route("POST", "/exec/{id}/start", streaming=True)
+async def start(call: Call) -> web.StreamResponse:
+    """Start an exec, with its streams on this connection unless `Detach`."""
+    identifier = call.path["id"]
+    known = call.engine.execs.inspect(identifier)
+    body = await call.body()
+    if body.get("Detach"):
+        starting = call.engine.execs.start(identifier, detach=True, tty=False, size=None)
+        await asyncio.shield(asyncio.ensure_future(starting))
+        return web.Response()
+    return await _attached(call, known, body)
+
+
+async def _attached(call: Call, known: Json, body: Json) -> web.StreamResponse:
+    process = known.get("ProcessConfig") or {}
+    tty = bool(body.get("Tty", process.get("tty")))
+    keys = detach.parse(known.get("DetachKeys") or detach.DEFAULT) if tty else b""
+    dimensions = _console_size(body)
+    raw = take_over(call, content_type(call, tty))
+    try:
+        session = await call.engine.execs.start(
+            call.path["id"], detach=False, tty=tty, size=dimensions
+        )
+    except BayError as error:
+        # Too late for a status: Docker's clients show what comes instead of the output, and ask
+        # for the exit code afterwards.
+        log.info("exec %s: %s", call.path["id"][:12], error)
+        message = f"{error.message}\r\n".encode()
+        await raw.write(message if tty else frame(1, message))
+        raw.close()
+        return Hijacked()
+    if session is not None:
+        stdin = bool(known.get("OpenStdin"))
+        await serve(session, raw, framed=not tty, stdin=stdin, detach=keys)
+    return Hijacked()
+
+
+def _console_size(body: Json) -> tuple[int, int] | None:
+    given = body.get("ConsoleSize")
+    if not given:
+        return None
+    if not isinstance(given, list) or len(given) != 2 or not all(isinstance(n, int) for n in given):
+        raise InvalidError("ConsoleSize must be [rows, columns]")
+    return given[0], given[1]

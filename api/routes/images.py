@@ -1,0 +1,171 @@
+"""`/images/...` and `/distribution/...`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from ...core.types import Json
+from ...host.errors import InvalidError, UnsupportedError
+from ..call import Call
+from ..progress import Report, with_progress
+from ..replies import reply, stream_bytes
+from ..router import route
+
+
+@route("GET", "/images/json")
+async def index(call: Call) -> web.StreamResponse:
+    """`docker images`."""
+    filters = call.filters()
+    if call.text("filter"):  # API 1.24 and before had this one for the name
+        filters.setdefault("reference", []).append(call.text("filter"))
+    rows = await call.engine.images.list(
+        all=call.flag("all"), filters=filters, digests=call.flag("digests")
+    )
+    return reply(rows)
+
+
+@route("POST", "/images/create", streaming=True)
+async def create(call: Call) -> web.StreamResponse:
+    """`docker pull` (fromImage) and `docker import` (fromSrc)."""
+    if call.text("fromImage"):
+        return await _pull(call)
+    if call.text("fromSrc"):
+        return await _import(call)
+    raise InvalidError("one of fromImage and fromSrc is needed")
+
+
+async def _pull(call: Call) -> web.StreamResponse:
+    reference = with_tag(call.text("fromImage"), call.text("tag"))
+    platform, auth = call.text("platform") or None, call.auth()
+
+    async def work(report: Report) -> None:
+        await call.engine.images.pull(reference, platform=platform, auth=auth, progress=report)
+
+    return await with_progress(call, work)
+
+
+def with_tag(name: str, tag: str) -> str:
+    """`name` with its separate tag or digest put where a reference has it."""
+    if not tag:
+        return name
+    return f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
+
+
+async def _import(call: Call) -> web.StreamResponse:
+    source = call.text("fromSrc")
+    if source != "-":
+        raise UnsupportedError(
+            f"cannot import from {source}: the engine fetches no URL; download it and send it "
+            "with fromSrc=-"
+        )
+
+    async def work(report: Report) -> str:
+        return await call.engine.images.import_(
+            body(call),
+            call.text("repo"),
+            call.text("tag"),
+            call.texts("changes"),
+            call.text("message"),
+            call.text("platform") or None,
+        )
+
+    return await with_progress(call, work, lambda image: {"status": image})
+
+
+def body(call: Call) -> AsyncIterator[bytes]:
+    """The request's body as it arrives."""
+    return call.request.content.iter_any()
+
+
+@route("POST", "/images/prune")
+async def prune(call: Call) -> web.StreamResponse:
+    """`docker image prune`."""
+    return reply(await call.engine.images.prune(call.filters()))
+
+
+@route("GET", "/images/search")
+async def search(call: Call) -> web.StreamResponse:
+    """`docker search`, which only Docker Hub's own index can answer."""
+    raise UnsupportedError(
+        f"cannot search for {call.text('term') or 'images'}: registries have no search that they "
+        "share, and this engine asks no index; pull by name"
+    )
+
+
+@route("GET", "/images/get", streaming=True)
+async def save_several(call: Call) -> web.StreamResponse:
+    """`docker save a b`."""
+    names = call.texts("names")
+    if not names:
+        raise InvalidError("no image was named: names is empty")
+    return await _save(call, [part for name in names for part in name.split(",") if part])
+
+
+@route("GET", "/images/{name:path}/get", streaming=True)
+async def save(call: Call) -> web.StreamResponse:
+    """`docker save a`."""
+    return await _save(call, [call.path["name"]])
+
+
+async def _save(call: Call, names: list[str]) -> web.StreamResponse:
+    for name in names:
+        await call.engine.images.inspect(name)  # a 404 now: later the status has gone
+    return await stream_bytes(call, call.engine.images.save(names), "application/x-tar")
+
+
+@route("POST", "/images/load", streaming=True)
+async def load(call: Call) -> web.StreamResponse:
+    """`docker load`."""
+
+    async def work(report: Report) -> None:
+        await call.engine.images.load(body(call), report)
+
+    return await with_progress(call, work)
+
+
+@route("GET", "/images/{name:path}/json")
+async def inspect(call: Call) -> web.StreamResponse:
+    """`docker image inspect`."""
+    return reply(await call.engine.images.inspect(call.path["name"]))
+
+
+@route("GET", "/images/{name:path}/history")
+async def history(call: Call) -> web.StreamResponse:
+    """`docker history`."""
+    return reply(await call.engine.images.history(call.path["name"]))
+
+
+@route("POST", "/images/{name:path}/tag")
+async def tag(call: Call) -> web.StreamResponse:
+    """`docker tag`."""
+    await call.engine.images.tag(call.path["name"], call.text("repo"), call.text("tag"))
+    return web.Response(status=201)
+
+
+@route("POST", "/images/{name:path}/push", streaming=True)
+async def push(call: Call) -> web.StreamResponse:
+    """`docker push`."""
+    reference = with_tag(call.path["name"], call.text("tag"))
+    auth = call.auth()
+
+    async def work(report: Report) -> None:
+        await call.engine.images.push(reference, auth=auth, progress=report)
+
+    return await with_progress(call, work)
+
+
+@route("DELETE", "/images/{name:path}")
+async def remove(call: Call) -> web.StreamResponse:
+    """`docker rmi`."""
+    removed: list[Json] = await call.engine.images.remove(
+        call.path["name"], force=call.flag("force"), prune=not call.flag("noprune")
+    )
+    return reply(removed)
+
+
+@route("GET", "/distribution/{name:path}/json")
+async def distribution(call: Call) -> web.StreamResponse:
+    """What a registry has under a name, without pulling it."""
+    return reply(await call.engine.images.distribution(call.path["name"], auth=call.auth()))
