@@ -30,6 +30,8 @@ class Events:
         self._ring: deque[Json] = deque(maxlen=kept)
         self._count = 0
         self._waiting: set[asyncio.Future[None]] = set()
+        # How many iterate now.
+        self.listeners = 0
         self._closed = False
 
     def emit(
@@ -64,19 +66,22 @@ class Events:
     async def _follow(
         self, position: int, since: int, until: int | None, filters: Mapping[str, list[str]]
     ) -> AsyncIterator[Json]:
-        while True:
-            position = max(position, self._count - len(self._ring))
-            while position < self._count:
-                # Looked up anew each time: the ring may have moved while the listener was away.
-                position = max(position, self._count - len(self._ring))
-                event = self._ring[position - self._count]
-                position += 1
-                if until is not None and event["timeNano"] > until:
+        self.listeners += 1
+        try:
+            while True:
+                while position < self._count:
+                    # The ring may have moved on while the listener was away.
+                    position = max(position, self._count - len(self._ring))
+                    event = self._ring[position - self._count]
+                    position += 1
+                    if until is not None and event["timeNano"] > until:
+                        return
+                    if event["timeNano"] >= since and matches(event, filters):
+                        yield event
+                if self._closed or not await self._change(until):
                     return
-                if event["timeNano"] >= since and matches(event, filters):
-                    yield event
-            if self._closed or not await self._change(until):
-                return
+        finally:
+            self.listeners -= 1
 
     async def _change(self, until: int | None) -> bool:
         """Wait for the next event; False when `until` came first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ...core.info import layers_size
 from ...core.types import Json
 from ..call import Call
 from ..replies import reply, stream_json
@@ -65,7 +66,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     answer: Json = {}
     if "image" in kinds:
         answer["Images"] = await engine.images.list(all=True, filters={}, digests=False)
-        answer["LayersSize"] = await engine.layers_size()
+        answer["LayersSize"] = await layers_size(engine)
     if "container" in kinds:
         answer["Containers"] = await engine.containers.summaries(
             all=True, limit=None, size=True, filters={}
