@@ -62,7 +62,7 @@ async def _import(call: Call) -> web.StreamResponse:
         )
 
     async def work(report: Report) -> str:
-        return await call.engine.images.import_(
+        image: str = await call.engine.images.import_(
             body(call),
             call.text("repo"),
             call.text("tag"),
@@ -70,8 +70,9 @@ async def _import(call: Call) -> web.StreamResponse:
             call.text("message"),
             call.text("platform") or None,
         )
+        return image
 
-    return await with_progress(call, work, lambda image: {"status": image})
+    return await with_progress(call, work, lambda made: {"status": made})
 
 
 def body(call: Call) -> AsyncIterator[bytes]:

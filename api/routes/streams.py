@@ -73,7 +73,7 @@ def _attachable(call: Call) -> tuple[Container, bytes]:
 
 
 def _attachment(call: Call, container: Container) -> Session:
-    return call.engine.containers.attach(
+    session: Session = call.engine.containers.attach(
         container.id,
         stdin=call.flag("stdin"),
         stdout=call.flag("stdout"),
@@ -81,6 +81,7 @@ def _attachment(call: Call, container: Container) -> Session:
         logs=call.flag("logs"),
         stream=call.flag("stream"),
     )
+    return session
 
 
 def _tell_detached(call: Call, container: Container) -> None:

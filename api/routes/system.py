@@ -34,7 +34,7 @@ async def ping_head(call: Call) -> web.StreamResponse:
 @route("GET", "/version")
 async def version(call: Call) -> web.StreamResponse:
     """What this engine is made of."""
-    return reply(call.engine.version())
+    return reply(await call.engine.version())
 
 
 @route("GET", "/info")
