@@ -13,7 +13,9 @@ missing=()
 for pair in "${needs[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair#*:}")
 done
-ldconfig -p 2>/dev/null | grep -q libnftables.so.1 || missing+=(libnftables1)
+# The starter image and the tests' images are made of busybox: a dynamic one would not run in them.
+if path=$(command -v busybox) && ldd "$path" >/dev/null 2>&1; then missing+=(busybox-static); fi
+PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -q libnftables.so.1 || missing+=(libnftables1)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -24,6 +26,13 @@ if [ ${#missing[@]} -gt 0 ]; then
   as_root=""; [ "$(id -u)" = 0 ] || as_root="sudo"
   echo "installing system packages: ${missing[*]}"
   log=$(mktemp)
+  # Installing docker.io or docker-registry must not start them: dockerd changes the host's firewall.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod +x "$policy"
+    trap '$as_root rm -f "$policy"' EXIT
+  fi
   if ! { $as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     cat "$log" >&2; rm -f "$log"; exit 1
   fi
