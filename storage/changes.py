@@ -1,0 +1,82 @@
+"""What a writable layer changes, as `docker diff` tells it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .lowers import Lowers, is_opaque
+from .rootfd import is_whiteout
+
+MODIFIED, ADDED, DELETED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed path (`/etc/passwd`); `kind` as Docker's API numbers them."""
+
+    kind: int
+    path: str
+
+
+def compare(upper: Path, lowers: Sequence[Path]) -> list[Change]:
+    """The changes that `upper` makes to `lowers` (top first), sorted by path.
+
+    A folder counts as modified when its own look changed or something in it did, as Docker has
+    it; a file that was copied up and is as before does not count.
+    """
+    view = Lowers(lowers)
+    found: dict[bytes, int] = {}
+    _folder(os.fsencode(upper), b"", view, found)
+    return [Change(kind, os.fsdecode(b"/" + path)) for path, kind in sorted(found.items())]
+
+
+def _folder(upper: bytes, path: bytes, view: Lowers, found: dict[bytes, int]) -> bool:
+    """Compare a folder's entries; True when one of them changed."""
+    changed = False
+    place = upper + b"/" + path if path else upper
+    names = set()
+    for entry in os.scandir(place):
+        names.add(entry.name)
+        try:
+            now = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue  # the container removed it meanwhile
+        child = path + b"/" + entry.name if path else entry.name
+        changed |= _entry(upper, child, now, view, found)
+    if is_opaque(place):
+        for name in view.listing(path) - names:
+            found[path + b"/" + name if path else name] = DELETED
+            changed = True
+    return changed
+
+
+def _entry(
+    upper: bytes, path: bytes, now: os.stat_result, view: Lowers, found: dict[bytes, int]
+) -> bool:
+    before = view.lstat(path)
+    if is_whiteout(now):
+        if before is not None:
+            found[path] = DELETED
+        return before is not None
+    is_folder = stat.S_ISDIR(now.st_mode)
+    below = is_folder and _folder(upper, path, view, found)
+    if before is None:
+        found[path] = ADDED
+    elif below or _looks_different(before, now):
+        found[path] = MODIFIED
+    else:
+        return False
+    return True
+
+
+def _looks_different(before: os.stat_result, now: os.stat_result) -> bool:
+    if (before.st_mode, before.st_uid, before.st_gid) != (now.st_mode, now.st_uid, now.st_gid):
+        return True
+    if stat.S_ISDIR(now.st_mode):
+        return False  # its size and time tell of its entries
+    old = (before.st_mtime_ns, before.st_size, before.st_rdev)
+    return old != (now.st_mtime_ns, now.st_size, now.st_rdev)

@@ -1,0 +1,82 @@
+"""The engine's database: one SQLite file, one connection, one writer.
+
+apsw brings its own SQLite: the system's 3.40 can corrupt a WAL database under two connections
+(sqlite.org/wal.html, "the WAL-reset bug"). There is one connection here anyway, and a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+
+class Database:
+    """`bay.db`. Thread-safe; every write is in a `BEGIN IMMEDIATE` transaction.
+
+    `synchronous=NORMAL` in WAL mode: kill -9 loses nothing, a power cut may lose the last
+    transactions but never leaves half of one. What must not be lost with them (volumes) is
+    found again on disk at open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._connection = apsw.Connection(str(path))
+        self._connection.set_busy_timeout(30_000)
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            list(self._connection.execute(f"PRAGMA {pragma}"))
+        with self.transaction():
+            self.execute(
+                "CREATE TABLE IF NOT EXISTS versions (owner TEXT PRIMARY KEY, version INT)"
+            )
+
+    def execute(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        """Run one statement with `?` parameters; its rows."""
+        with self._lock:
+            return list(self._connection.execute(sql, args))
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Reentrant: an inner one that raises undoes only itself."""
+        with self._lock:
+            outer = self._depth == 0
+            mark = f"level{self._depth}"
+            self._connection.execute("BEGIN IMMEDIATE" if outer else f"SAVEPOINT {mark}")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                # SQLite may have rolled back by itself, on a full disk for one.
+                if not self._connection.in_transaction:
+                    pass
+                elif outer:
+                    self._connection.execute("ROLLBACK")
+                else:
+                    self._connection.execute(f"ROLLBACK TO {mark}; RELEASE {mark}")
+                raise
+            else:
+                self._connection.execute("COMMIT" if outer else f"RELEASE {mark}")
+            finally:
+                self._depth -= 1
+
+    def migrate(self, owner: str, steps: Sequence[str]) -> None:
+        """Bring `owner`'s tables up to date: run each step (SQL script) not run before, once.
+
+        Steps are only ever appended. Raises apsw.Error when one fails; then none was kept.
+        """
+        with self.transaction():
+            rows = self.execute("SELECT version FROM versions WHERE owner=?", owner)
+            done = rows[0][0] if rows else 0
+            for step in steps[done:]:
+                self._connection.execute(step)
+            self.execute("INSERT OR REPLACE INTO versions VALUES (?,?)", owner, len(steps))
+
+    def close(self) -> None:
+        """Close the file; the WAL is folded into it."""
+        with self._lock:
+            self._connection.close()

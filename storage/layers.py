@@ -1,0 +1,314 @@
+"""The layer store: each layer unpacked once, under the digest of its tar (DiffID).
+
+Images share layers whatever they lie upon, and nothing is kept twice: `layers/<hex>/fs` is an
+overlayfs lower directory, `layers/<hex>/journal.zst` what else it takes to make the tar again.
+A layer is in the table only when it is whole and both its digests were verified.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..host.errors import ConflictError, InvalidError, NotFoundError
+from . import digests
+from .applier import Applier
+from .db import Database
+from .inflate import Readable, Source, inflate
+from .journal import Journal, replay
+from .settling import Settling
+from .tarstream import TarStream
+from .trash import Trash
+
+_SCHEMA = """
+CREATE TABLE layers (
+    diff_id TEXT PRIMARY KEY, size INT NOT NULL, tar_size INT NOT NULL, created INT NOT NULL,
+    boot TEXT NOT NULL
+);
+CREATE TABLE layer_blobs (
+    diff_id TEXT NOT NULL REFERENCES layers ON DELETE CASCADE, digest TEXT NOT NULL,
+    size INT NOT NULL, media_type TEXT NOT NULL, PRIMARY KEY (diff_id, digest)
+);
+CREATE INDEX layer_blobs_digest ON layer_blobs (digest);
+"""
+
+
+@dataclass(frozen=True)
+class BlobInfo:
+    """A compressed form of a layer, as some registry has it; `size` in bytes."""
+
+    digest: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """A layer: `size` of its files and `tar_size` of its archive in bytes, `created` in ns.
+
+    `blob` is the compressed form it was last made from, if it came compressed.
+    """
+
+    diff_id: str
+    size: int
+    tar_size: int
+    created: int
+    blob: BlobInfo | None
+
+
+class Layers:
+    """The folder `layers/` and its tables. Thread-safe."""
+
+    def __init__(self, root: Path, db: Database, trash: Trash) -> None:
+        self._root = root
+        self._db = db
+        self._trash = trash
+        self._lock = threading.Lock()
+        self._held: Counter[str] = Counter()
+        self._busy: dict[str, threading.Lock] = {}
+        root.mkdir(mode=0o700, exist_ok=True)
+        db.migrate("layers", [_SCHEMA])
+        self.settling = Settling(root, db)
+
+    def path(self, diff_id: str) -> Path:
+        """The unpacked folder, an overlayfs lower directory: never write to it."""
+        return self.folder(diff_id) / "fs"
+
+    def folder(self, diff_id: str) -> Path:
+        """The layer's own folder, with `fs` and the journal."""
+        return self._root / digests.split(diff_id)[1]
+
+    def has(self, diff_id: str) -> bool:
+        """Whether the layer is here, whole."""
+        return bool(self._db.execute("SELECT 1 FROM layers WHERE diff_id=?", diff_id))
+
+    def info(self, diff_id: str) -> LayerInfo:
+        """What is known of the layer; raises NotFoundError."""
+        rows = self._db.execute(
+            "SELECT diff_id, size, tar_size, created FROM layers WHERE diff_id=?", diff_id
+        )
+        if not rows:
+            raise NotFoundError(f"No such layer: {diff_id}")
+        blobs = self.blobs(diff_id)
+        (name, size, tar_size, created), *_ = rows
+        return LayerInfo(name, size, tar_size, created, blobs[-1] if blobs else None)
+
+    def all(self) -> list[str]:
+        """The DiffIDs of all layers here."""
+        return [row[0] for row in self._db.execute("SELECT diff_id FROM layers ORDER BY created")]
+
+    def blobs(self, diff_id: str) -> list[BlobInfo]:
+        """The compressed forms known for the layer, the last one learnt last."""
+        rows = self._db.execute(
+            "SELECT digest, size, media_type FROM layer_blobs WHERE diff_id=? ORDER BY rowid",
+            diff_id,
+        )
+        return [BlobInfo(*row) for row in rows]
+
+    def by_blob(self, digest: str) -> str | None:
+        """The DiffID of the layer that was made from the blob `digest`, if it is here."""
+        rows = self._db.execute("SELECT diff_id FROM layer_blobs WHERE digest=?", digest)
+        return rows[0][0] if rows else None
+
+    def add_blob(self, diff_id: str, blob: BlobInfo) -> None:
+        """Remember a compressed form of the layer, verified by the caller."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO layer_blobs VALUES (?,?,?,?)",
+            diff_id,
+            blob.digest,
+            blob.size,
+            blob.media_type,
+        )
+
+    def apply(
+        self,
+        diff_id: str | None,
+        chunks: Iterable[bytes] | Readable,
+        media_type: str = digests.OCI_LAYER,
+        *,
+        blob_digest: str | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> LayerInfo:
+        """Unpack a layer from its tar, compressed or not, and keep it.
+
+        Both digests are verified before the layer can be seen; `diff_id` None takes what comes.
+        `on_progress` gets the count of compressed bytes read so far; what it raises aborts. A
+        layer that is here already is not read again. Blocks for as long as it takes; a second
+        call for the same layer waits for the first. Raises InvalidError for a bad archive or a
+        wrong digest, NoSpaceError.
+        """
+        with self._one_at_a_time(diff_id):
+            if diff_id is not None and self.has(diff_id):
+                return self.info(diff_id)
+            temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=self._root))
+            try:
+                unpacked = _unpack(temporary, chunks, on_progress)
+                unpacked.verify(diff_id, blob_digest)
+                blob = None
+                if unpacked.blob_digest != unpacked.diff_id:
+                    blob = BlobInfo(unpacked.blob_digest, unpacked.blob_size, media_type)
+                self._commit(temporary, unpacked, blob)
+            finally:
+                if temporary.exists():
+                    self._trash.put(temporary)
+            return self.info(unpacked.diff_id)
+
+    def _commit(self, temporary: Path, unpacked: Unpacked, blob: BlobInfo | None) -> None:
+        with self._db.transaction():
+            if not self.has(unpacked.diff_id):
+                target = self.folder(unpacked.diff_id)
+                # Left by a crash between the rename and the row, or by a lost transaction.
+                self._trash.put(target)
+                os.rename(temporary, target)
+                self._db.execute(
+                    "INSERT INTO layers VALUES (?,?,?,?,?)",
+                    unpacked.diff_id,
+                    unpacked.size,
+                    unpacked.tar_size,
+                    time.time_ns(),
+                    self.settling.boot,
+                )
+            if blob is not None:
+                self.add_blob(unpacked.diff_id, blob)
+        self.settling.request()
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self, diff_id: str | None) -> Iterator[None]:
+        if diff_id is None:
+            yield
+            return
+        digests.split(diff_id)
+        with self._lock:
+            lock = self._busy.setdefault(diff_id, threading.Lock())
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                if not lock.locked():
+                    self._busy.pop(diff_id, None)
+
+    def tar(self, diff_id: str) -> Iterator[bytes]:
+        """The layer's uncompressed tar, bit by bit what `diff_id` is the digest of.
+
+        Raises NotFoundError, and BayError at the end when the disk holds something else.
+        """
+        self.info(diff_id)
+        return replay(self.folder(diff_id), diff_id)
+
+    @contextlib.contextmanager
+    def lease(self, *diff_ids: str) -> Iterator[None]:
+        """While inside, the garbage collector spares these layers, here already or not yet."""
+        with self._lock:
+            self._held.update(diff_ids)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.subtract(diff_ids)
+                self._held += Counter()
+
+    def leased(self) -> set[str]:
+        """The layers under a lease."""
+        with self._lock:
+            return set(self._held)
+
+    def remove(self, diff_id: str) -> None:
+        """Remove a layer nobody uses; raises NotFoundError, or ConflictError when it is used."""
+        with self._db.transaction():
+            self.info(diff_id)
+            if diff_id in self.leased() or diff_id in self.used():
+                raise ConflictError(f"layer {diff_id} is in use")
+            self._db.execute("DELETE FROM layers WHERE diff_id=?", diff_id)
+        self._trash.put(self.folder(diff_id))
+
+    def used(self) -> set[str]:
+        """The layers that images or snapshots refer to."""
+        return {
+            row[0]
+            for row in self._db.execute(
+                "SELECT diff_id FROM image_layers UNION SELECT diff_id FROM snapshot_layers"
+            )
+        }
+
+    def sweep(self) -> list[str]:
+        """At open: make folders and rows agree again. The DiffIDs of rows that had to go."""
+        present = {entry.name for entry in self._root.iterdir()}
+        gone = [diff_id for diff_id in self.all() if digests.split(diff_id)[1] not in present]
+        gone += self.settling.distrusted(self)
+        for diff_id in gone:
+            self._db.execute("DELETE FROM layers WHERE diff_id=?", diff_id)
+        kept = {digests.split(diff_id)[1] for diff_id in self.all()}
+        for name in present - kept:
+            self._trash.put(self._root / name)
+        return gone
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What came out of a stream: its digests and sizes."""
+
+    diff_id: str
+    blob_digest: str
+    blob_size: int
+    size: int
+    tar_size: int
+
+    def verify(self, diff_id: str | None, blob_digest: str | None) -> None:
+        """Raise InvalidError unless both digests, where given, are those found."""
+        if blob_digest is not None and blob_digest != self.blob_digest:
+            raise InvalidError(
+                f"layer verification failed for digest {blob_digest}: got {self.blob_digest}"
+            )
+        if diff_id is not None and diff_id != self.diff_id:
+            raise InvalidError(
+                f"wrong diff id calculated on extraction: {self.diff_id} instead of {diff_id}"
+            )
+
+
+def _unpack(
+    folder: Path, chunks: Iterable[bytes] | Readable, on_progress: Callable[[int], None] | None
+) -> Unpacked:
+    """Unpack a stream into `folder`/fs, with its journal."""
+    blob_hash, tar_hash = hashlib.sha256(), hashlib.sha256()
+    blob_size = tar_size = 0
+
+    def seen(data: bytes) -> None:
+        nonlocal blob_size
+        blob_hash.update(data)
+        blob_size += len(data)
+        if on_progress is not None:
+            on_progress(blob_size)
+
+    def tapped() -> Iterator[bytes]:
+        nonlocal tar_size
+        for piece in inflate(source):
+            tar_hash.update(piece)
+            tar_size += len(piece)
+            yield piece
+
+    source = Source(chunks, seen)
+    root = folder / "fs"
+    root.mkdir()
+    root.chmod(0o755)
+    with Journal(folder) as journal:
+        with Applier(root, journal=journal) as applier:
+            applier.apply(TarStream(tapped(), journal))
+        journal.finish()
+    for _ in iter(lambda: source.read(1 << 20), b""):
+        pass
+    return Unpacked(
+        "sha256:" + tar_hash.hexdigest(),
+        "sha256:" + blob_hash.hexdigest(),
+        blob_size,
+        applier.size,
+        tar_size,
+    )

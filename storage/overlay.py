@@ -1,0 +1,139 @@
+"""Mounting overlayfs: lower layers, a writable one, the merged view.
+
+By the mount API of file descriptors (fsopen(2)…), which takes up to 500 layers of any path; on
+kernels whose overlayfs knows no `FSCONFIG_SET_FD` (before 6.13) by mount(2) with
+`/proc/self/fd/N` as paths, since its options end at 4095 bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..host import syscalls
+from ..host.errors import BayError
+
+# The defaults of this kernel may differ (modprobe.d). redirect_dir and metacopy leave marks in
+# the upper directory that mean nothing without its lower ones; index refuses copied layers.
+_OPTIONS = (("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off"))
+
+# The same numbers on every architecture.
+_SYS_MOVE_MOUNT, _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 429, 430, 431, 432
+_CLOEXEC = 1
+_SET_STRING, _SET_FD, _CREATE = 1, 5, 6
+_MOVE_EMPTY_PATH = 4
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _TooOldError(Exception):
+    """This kernel's overlayfs takes no descriptors."""
+
+
+def mount(lowers: Sequence[Path], upper: Path, work: Path, target: Path) -> None:
+    """Mount the overlay at `target`; `lowers` from the top one to the bottom one.
+
+    Raises BayError with the kernel's own words where it has any.
+    """
+    folders = []
+    try:
+        for path in (upper, work, *lowers):
+            folders.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        try:
+            _mount_by_fds(folders[2:], folders[0], folders[1], target)
+        except _TooOldError:
+            _mount_by_options(folders[2:], folders[0], folders[1], target)
+    except OSError as error:
+        raise BayError(f"cannot mount the layers at {target}: {error.strerror or error}") from error
+    finally:
+        for fd in folders:
+            os.close(fd)
+
+
+def unmount(target: Path) -> None:
+    """Unmount what is at `target`, if anything; lazily when something still uses it."""
+    for flags in (syscalls.UMOUNT_NOFOLLOW, syscalls.UMOUNT_NOFOLLOW | syscalls.MNT_DETACH):
+        try:
+            syscalls.umount(str(target), flags)
+            return
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):
+                return
+            if error.errno != errno.EBUSY:
+                raise BayError(f"cannot unmount {target}: {error.strerror}") from error
+
+
+def is_mounted(target: Path) -> bool:
+    """Whether something is mounted at `target`: its device is not its parent's."""
+    try:
+        return os.stat(target).st_dev != os.stat(target.parent).st_dev
+    except FileNotFoundError:
+        return False
+
+
+def _mount_by_fds(lowers: Sequence[int], upper: int, work: int, target: Path) -> None:
+    context = _call(_SYS_FSOPEN, b"overlay", _CLOEXEC)
+    try:
+        _config(context, _SET_STRING, b"source", b"overlay", 0)
+        try:
+            for fd in lowers:
+                _config(context, _SET_FD, b"lowerdir+", None, fd)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                raise _TooOldError from error
+            raise
+        _config(context, _SET_FD, b"upperdir", None, upper)
+        _config(context, _SET_FD, b"workdir", None, work)
+        for key, value in _OPTIONS:
+            _config(context, _SET_STRING, key.encode(), value.encode(), 0)
+        try:
+            _config(context, _CREATE, None, None, 0)
+            mounted = _call(_SYS_FSMOUNT, context, _CLOEXEC, 0)
+        except OSError as error:
+            raise OSError(error.errno, _kernel_says(context) or error.strerror) from error
+        try:
+            _call(_SYS_MOVE_MOUNT, mounted, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
+        finally:
+            os.close(mounted)
+    finally:
+        os.close(context)
+
+
+def _mount_by_options(lowers: Sequence[int], upper: int, work: int, target: Path) -> None:
+    def path(fd: int) -> str:
+        return f"/proc/self/fd/{fd}"
+
+    options = [f"lowerdir={':'.join(map(path, lowers))}"]
+    options += [f"upperdir={path(upper)}", f"workdir={path(work)}"]
+    options += [f"{key}={value}" for key, value in _OPTIONS]
+    syscalls.mount("overlay", str(target), "overlay", 0, ",".join(options))
+
+
+def _kernel_says(context: int) -> str:
+    """The messages the kernel left on the context (fsconfig(2))."""
+    lines = []
+    try:
+        while line := os.read(context, 4096):
+            lines.append(line.decode(errors="replace").strip().removeprefix("e "))
+    except OSError:
+        pass  # ENODATA: no more
+    return "; ".join(lines)
+
+
+def _config(context: int, command: int, key: bytes | None, value: bytes | None, aux: int) -> None:
+    _call(_SYS_FSCONFIG, context, command, key, value, aux)
+
+
+def _call(number: int, *args: int | bytes | None) -> int:
+    # Variadic: an int must be passed as a full word, or its upper half is undefined.
+    words = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+    result: int = _libc.syscall(ctypes.c_long(number), *words)
+    if result < 0:
+        code = ctypes.get_errno()
+        if number == _SYS_FSOPEN and code == errno.ENOSYS:
+            raise _TooOldError
+        raise OSError(code, os.strerror(code))
+    return result

@@ -1,0 +1,171 @@
+"""Folders as tars: a writable layer for a commit, any tree for an export.
+
+Names come sorted, so that one tree gives one tar. A file that grows or shrinks while it is read
+is cut or filled with zeros to the size its header said.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import tarheader as tar
+from .attributes import get_xattrs
+from .lowers import is_opaque
+from .rootfd import is_whiteout
+from .tarheader import Entry
+from .tarwriter import END, header, padding
+
+_COPY = 1 << 20
+_SMALL = 64 << 10
+_KINDS = {
+    stat.S_IFREG: tar.REGULAR,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFCHR: tar.CHAR,
+    stat.S_IFBLK: tar.BLOCKDEV,
+    stat.S_IFIFO: tar.FIFO,
+}
+
+
+def layer(upper: Path) -> Iterator[bytes]:
+    """An overlayfs upper directory as the tar of an OCI layer, deletions as whiteouts.
+
+    What the format has no way to say is left out: sockets, and names that begin with `.wh.`.
+    """
+    return _joined(_Walk(os.fsencode(upper), layer=True).run())
+
+
+def tree(root: Path, prefix: bytes = b"") -> Iterator[bytes]:
+    """Any folder as a tar, as it is; names begin with `prefix` (`b"etc/"`)."""
+    return _joined(_Walk(os.fsencode(root), layer=False, prefix=prefix).run())
+
+
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, small ones put together."""
+    buffer: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        buffer.append(piece)
+        size += len(piece)
+        if size >= _COPY:
+            yield b"".join(buffer)
+            buffer.clear()
+            size = 0
+    yield b"".join([*buffer, END])
+
+
+class _Walk:
+    """One walk over a tree. Paths are relative to the root; folders are held by descriptor, so
+    that nobody can redirect the walk through a link."""
+
+    def __init__(self, root: bytes, *, layer: bool, prefix: bytes = b"") -> None:
+        self._root = root
+        self._layer = layer
+        self._prefix = prefix
+        self._links: dict[tuple[int, int], bytes] = {}
+
+    def run(self) -> Iterator[bytes]:
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if self._prefix or not self._layer:
+                found = os.fstat(fd)
+                yield header(self._entry(self._prefix or b"./", found, get_xattrs(fd)))
+            yield from self._folder(fd, self._prefix)
+        finally:
+            os.close(fd)
+
+    def _folder(self, fd: int, path: bytes) -> Iterator[bytes]:
+        if self._layer and is_opaque(b"/proc/self/fd/%d/." % fd):
+            yield _mark(path + b".wh..wh..opq")
+        for name in sorted(map(os.fsencode, os.listdir(fd))):
+            if self._layer and name.startswith(b".wh."):
+                continue
+            try:
+                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                yield from self._member(fd, name, path + name, found)
+            except FileNotFoundError:
+                continue  # removed meanwhile
+
+    def _member(self, fd: int, name: bytes, path: bytes, found: os.stat_result) -> Iterator[bytes]:
+        mode = found.st_mode
+        if stat.S_ISDIR(mode):
+            inner = os.open(
+                name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
+            )
+            try:
+                yield header(self._entry(path + b"/", found, get_xattrs(inner)))
+                yield from self._folder(inner, path + b"/")
+            finally:
+                os.close(inner)
+            return
+        if self._layer and is_whiteout(found):
+            # The kernel makes all whiteouts one inode, so this comes before links.
+            yield _mark(path[: -len(name)] + b".wh." + name)
+            return
+        if stat.S_IFMT(mode) not in _KINDS:
+            return  # a socket
+        key = (found.st_dev, found.st_ino)
+        if found.st_nlink > 1:
+            if key in self._links:
+                yield header(self._link(path, found, self._links[key]))
+                return
+            self._links[key] = path
+        if stat.S_ISREG(mode):
+            yield from self._file(fd, name, path)
+            return
+        entry = self._entry(path, found, get_xattrs(b"/proc/self/fd/%d/%s" % (fd, name)))
+        if stat.S_ISLNK(mode):
+            entry.link = os.readlink(name, dir_fd=fd)
+        yield header(entry)
+
+    def _file(self, folder: int, name: bytes, path: bytes) -> Iterator[bytes]:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(name, flags, dir_fd=folder)
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                return
+            entry = self._entry(path, found, get_xattrs(fd))
+            entry.size = left = found.st_size
+            head = header(entry)
+            if left <= _SMALL:
+                data = os.read(fd, left) if left else b""
+                yield head + data.ljust(left, b"\0") + padding(left)
+                return
+            yield head
+            while left:
+                data = os.read(fd, min(left, _COPY)) or bytes(min(left, _COPY))
+                left -= len(data)
+                yield data
+            yield padding(entry.size)
+        finally:
+            os.close(fd)
+
+    def _link(self, path: bytes, found: os.stat_result, target: bytes) -> Entry:
+        entry = self._entry(path, found, {})
+        entry.kind, entry.link = tar.HARDLINK, target
+        return entry
+
+    def _entry(self, path: bytes, found: os.stat_result, xattrs: dict[str, bytes]) -> Entry:
+        mode = found.st_mode
+        is_device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+        return Entry(
+            path,
+            _KINDS[stat.S_IFMT(mode)],
+            stat.S_IMODE(mode),
+            found.st_uid,
+            found.st_gid,
+            0,
+            found.st_mtime_ns,
+            b"",
+            os.major(found.st_rdev) if is_device else 0,
+            os.minor(found.st_rdev) if is_device else 0,
+            xattrs,
+        )
+
+
+def _mark(path: bytes) -> bytes:
+    return header(Entry(path, tar.REGULAR, 0o600, 0, 0, 0, 0, b"", 0, 0))

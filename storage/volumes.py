@@ -1,0 +1,157 @@
+"""Volumes: named folders that outlive containers, `volumes/<name>/_data`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..host.errors import ConflictError, InvalidError, NotFoundError
+from . import overlay
+from .db import Database
+from .trash import Trash
+from .volumemount import mount_options
+
+_SCHEMA = """
+CREATE TABLE volumes (
+    name TEXT PRIMARY KEY, labels TEXT NOT NULL, options TEXT NOT NULL, anonymous INT NOT NULL,
+    created INT NOT NULL
+);
+"""
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume: `path` of its content, `created` in ns, `options` as Docker's local driver's."""
+
+    name: str
+    path: Path
+    created: int
+    labels: dict[str, str]
+    anonymous: bool
+    options: dict[str, str]
+
+
+class VolumeStore:
+    """The folder `volumes/` and its table. Thread-safe."""
+
+    def __init__(self, root: Path, db: Database, trash: Trash) -> None:
+        self._root = root
+        self._db = db
+        self._trash = trash
+        root.mkdir(mode=0o711, exist_ok=True)
+        db.migrate("volumes", [_SCHEMA])
+
+    def create(
+        self,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        driver_opts: Mapping[str, str] | None = None,
+    ) -> Volume:
+        """Make a volume; without a name an anonymous one. One of that name is given as it is.
+
+        Raises InvalidError for a bad name or bad options, ConflictError for a volume of that
+        name with other options.
+        """
+        anonymous = not name
+        name = name or os.urandom(32).hex()
+        options = dict(driver_opts or {})
+        if not _NAME.fullmatch(name) or len(name) > 255:
+            raise InvalidError(
+                f'create {name}: "{name}" includes invalid characters for a local volume name, only'
+                ' "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host'
+                " directory, use absolute path"
+            )
+        mount_options(name, options)
+        with self._db.transaction():
+            rows = self._db.execute("SELECT options FROM volumes WHERE name=?", name)
+            if rows:
+                if options and json.loads(rows[0][0]) != options:
+                    raise ConflictError(f"volume {name} exists with other options")
+                return self.get(name)
+            self._insert(name, dict(labels or {}), options, anonymous, time.time_ns())
+        self._make(name)
+        return self.get(name)
+
+    def _insert(self, name: str, labels: Any, options: Any, anonymous: bool, created: int) -> None:
+        self._db.execute(
+            "INSERT INTO volumes VALUES (?,?,?,?,?)",
+            name,
+            json.dumps(labels),
+            json.dumps(options),
+            int(anonymous),
+            created,
+        )
+
+    def _make(self, name: str) -> None:
+        folder = self._root / name
+        folder.mkdir(mode=0o701, exist_ok=True)
+        data = folder / "_data"
+        if not data.is_dir():
+            data.mkdir()
+            data.chmod(0o755)
+
+    def get(self, name: str) -> Volume:
+        """The volume of that name; raises NotFoundError."""
+        rows = self._db.execute("SELECT * FROM volumes WHERE name=?", name)
+        if not rows:
+            raise NotFoundError(f"get {name}: no such volume")
+        return self._volume(*rows[0])
+
+    def all(self) -> list[Volume]:
+        """All volumes, by name."""
+        rows = self._db.execute("SELECT * FROM volumes ORDER BY name")
+        return [self._volume(*row) for row in rows]
+
+    def _volume(self, name: str, labels: str, options: str, anonymous: int, created: int) -> Volume:
+        path = self._root / name / "_data"
+        return Volume(name, path, created, json.loads(labels), bool(anonymous), json.loads(options))
+
+    def mount(self, name: str) -> Path:
+        """The folder to bind into a container; what the options name is mounted there first.
+
+        Idempotent. Raises NotFoundError, and BayError when it cannot be mounted.
+        """
+        volume = self.get(name)
+        wanted = mount_options(name, volume.options)
+        if wanted is not None and not overlay.is_mounted(volume.path):
+            wanted.mount(volume.path)
+        return volume.path
+
+    def unmount(self, name: str) -> None:
+        """Take what `mount` mounted away again; the last container that used it has gone."""
+        volume = self.get(name)
+        if volume.options:
+            overlay.unmount(volume.path)
+
+    def remove(self, name: str) -> None:
+        """Remove the volume with its content; raises NotFoundError.
+
+        The caller has made sure that no container uses it.
+        """
+        self.unmount(name)
+        folder = self._root / name
+        if overlay.is_mounted(folder / "_data"):
+            raise ConflictError(f"remove {name}: something is mounted on it, unmount it first")
+        self._db.execute("DELETE FROM volumes WHERE name=?", name)
+        self._trash.put(folder)
+
+    def sweep(self) -> None:
+        """At open: make folders and rows agree, never by removing data.
+
+        A power cut may take the last rows with it, so a folder without a row is a volume.
+        """
+        rows = {volume.name for volume in self.all()}
+        for entry in self._root.iterdir():
+            if entry.name not in rows and _NAME.fullmatch(entry.name) and entry.is_dir():
+                # Whether it was anonymous is lost with the row: prune must not take it then.
+                self._insert(entry.name, {}, {}, False, entry.stat().st_mtime_ns)
+                rows.add(entry.name)
+        for name in rows:
+            self._make(name)
