@@ -19,6 +19,10 @@ _CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
+class DownloadEndedError(BayError):
+    """To the reader: the transfer it follows has ended early. `run` raises the reason."""
+
+
 class Download:
     """A blob's transfer into `path`. Two threads share it: `run` writes, `chunks` follows.
 
@@ -71,6 +75,7 @@ class Download:
         fd: int | None = None
         try:
             while (size := self._await(place)) > place:
+                self._cancel.check()
                 if fd is None:
                     fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
                 data = os.pread(fd, min(_CHUNK, size - place), place)
@@ -83,7 +88,7 @@ class Download:
                 os.close(fd)
 
     def abandon(self, error: BaseException) -> None:
-        """Tell a waiting reader that `run` will not come."""
+        """Stop `run`, if it ever began, and whoever reads."""
         self._tell(failure=error)
 
     def discard(self) -> None:
@@ -130,6 +135,8 @@ class Download:
                 while view:
                     view = view[os.pwrite(fd, view, self._written + len(data) - len(view)) :]
                 self._tell(written=self._written + len(data))
+                if self._failure is not None:
+                    raise DownloadEndedError(str(self._failure)) from self._failure
         if self._written < self.descriptor.size:
             raise TransportError(
                 f"the registry served {self._written} of the {self.descriptor.size} bytes"
@@ -169,5 +176,5 @@ class Download:
                 lambda: self._written > place or self._finished or self._failure is not None
             )
             if self._written <= place and self._failure is not None:
-                raise BayError(str(self._failure)) from self._failure
+                raise DownloadEndedError(str(self._failure)) from self._failure
             return self._written
