@@ -12,6 +12,7 @@ import errno
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from typing import Any
 from weakref import WeakValueDictionary
 
 from ..host.errors import BayError, InvalidError, NoSpaceError
@@ -260,7 +261,8 @@ class _Transfer:
     async def _fetched(self, fetching: Future[None], unpacking: Future[object]) -> None:
         """Wait for the download; an unpacking that fails before its end is the reason to stop."""
         fetched, unpacked = asyncio.wrap_future(fetching), asyncio.wrap_future(unpacking)
-        await asyncio.wait([fetched, unpacked], return_when=asyncio.FIRST_COMPLETED)
+        both: list[asyncio.Future[Any]] = [fetched, unpacked]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not fetched.done():
             error = unpacked.exception()
             # A reader that was told of a failed download is not the first cause of anything.

@@ -105,6 +105,7 @@ class Download:
         failures = 0
         while self._written < self.descriptor.size:
             self._cancel.check()
+            self._check()
             before = self._written
             answer: Answer | None = None
             try:
@@ -135,8 +136,7 @@ class Download:
                 while view:
                     view = view[os.pwrite(fd, view, self._written + len(data) - len(view)) :]
                 self._tell(written=self._written + len(data))
-                if self._failure is not None:
-                    raise DownloadEndedError(str(self._failure)) from self._failure
+                self._check()
         if self._written < self.descriptor.size:
             raise TransportError(
                 f"the registry served {self._written} of the {self.descriptor.size} bytes"
@@ -152,6 +152,10 @@ class Download:
         if first > self._written:
             raise BayError(f"the registry left out bytes of {self.descriptor.digest}: refused")
         return self._written - first
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise DownloadEndedError(str(self._failure)) from self._failure
 
     def _tell(
         self,
@@ -175,6 +179,6 @@ class Download:
             self._changed.wait_for(
                 lambda: self._written > place or self._finished or self._failure is not None
             )
-            if self._written <= place and self._failure is not None:
-                raise DownloadEndedError(str(self._failure)) from self._failure
+            if self._written <= place:
+                self._check()
             return self._written

@@ -58,6 +58,10 @@ class Repository:
         actions = "pull,push" if writing else "pull"
         self.scopes: tuple[str, ...] = (f"repository:{self.path}:{actions}",)
 
+    def url(self, rest: str) -> str:
+        """The URL of `rest` ("tags/list") in this repository."""
+        return self.endpoint.url(self._path, rest)
+
     def open(self) -> None:
         """Ask for the API's root: TransportError when this is not where a registry listens."""
         base = self.endpoint.base
@@ -74,7 +78,7 @@ class Repository:
 
     def manifest(self, reference: str) -> Manifest:
         """The manifest or index of a tag or digest; NotFoundError in Docker's words."""
-        url = self.endpoint.url(self._path, f"manifests/{reference}")
+        url = self.url(f"manifests/{reference}")
         with self.send("GET", url, headers={"Accept": ACCEPT}) as answer:
             body = answer.read(LIMIT)
         if answer.status != 200:
@@ -90,14 +94,14 @@ class Repository:
 
         None when the registry does not tell.
         """
-        url = self.endpoint.url(self._path, f"manifests/{reference}")
+        url = self.url(f"manifests/{reference}")
         with self.send("HEAD", url, headers={"Accept": ACCEPT}) as answer:
             found = answer.headers.get("Docker-Content-Digest")
         return found if answer.status == 200 and is_digest(found) else None
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> Answer:
         """The blob from `offset` on: status 206, or 200 when it comes from its start after all."""
-        url = self.endpoint.url(self._path, f"blobs/{descriptor.digest}")
+        url = self.url(f"blobs/{descriptor.digest}")
         # identity: what is hashed and counted are the blob's bytes, not an encoding of them.
         headers = {"Accept-Encoding": "identity"}
         if offset:
@@ -118,6 +122,20 @@ class Repository:
             raise BayError(f"the registry served {descriptor.digest} with other content: refused")
         return data
 
+    def put_manifest(self, reference: str, raw: bytes, media_type: str) -> str:
+        """Upload a manifest under a tag or its digest; the digest it has there."""
+        url = self.url(f"manifests/{reference}")
+        with self.send("PUT", url, headers={"Content-Type": media_type}, body=raw) as answer:
+            body = answer.read(_ERROR_LIMIT)
+        if answer.status not in (200, 201, 202):
+            raise self.refusal(answer, body, f"manifest for {self._named(reference)}")
+        return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+    def has_blob(self, digest: str) -> bool:
+        """Whether the repository has the blob."""
+        with self.send("HEAD", self.url(f"blobs/{digest}")) as answer:
+            return answer.status == 200
+
     def send(
         self,
         method: str,
@@ -125,10 +143,16 @@ class Repository:
         *,
         headers: Mapping[str, str] | None = None,
         body: Body = None,
+        also: tuple[str, ...] = (),
     ) -> Answer:
-        """Send with authorization; a 401 is answered once, what passes by itself is retried."""
+        """Send with authorization; a 401 is answered once, what passes by itself is retried.
+
+        Only a body of bytes can be sent twice: with any other, both are left to the caller.
+        `also` are scopes needed besides the repository's own.
+        """
         sent = dict(headers or {})
-        value = self._authorization.header(self.scopes, self._wire.cancel)
+        scopes = self.scopes + also
+        value = self._authorization.header(scopes, self._wire.cancel)
         for last in (False, True):
             if value:
                 sent["Authorization"] = value
@@ -140,7 +164,7 @@ class Repository:
             if not isinstance(body, bytes | None):
                 return answer
             answer.read(_ERROR_LIMIT)
-            value = self._authorization.header(self.scopes, self._wire.cancel, refused=value)
+            value = self._authorization.header(scopes, self._wire.cancel, refused=value)
         raise AssertionError("unreachable")
 
     def located(self, answer: Answer) -> str:
