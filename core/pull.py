@@ -21,7 +21,7 @@ from ..storage.images import Image
 from ..storage.reference import Reference
 from ..storage.store import Store
 from .registry.cancel import CancelledByUserError
-from .registry.crew import Crew, outlast
+from .registry.crew import Crew, follow, outlast
 from .registry.download import Download, DownloadEndedError
 from .registry.endpoints import Registries
 from .registry.lookup import Found, Target, find, visit
@@ -250,7 +250,7 @@ class _Transfer:
                 await self._fetched(fetching, unpacking)
             self._report.say("Download complete", descriptor.short)
             extracting.quiet = False
-            await asyncio.wrap_future(unpacking)
+            await follow(unpacking)
         except BaseException as error:
             if not isinstance(error, InvalidError):
                 self._crew.cancel.set()
@@ -260,7 +260,7 @@ class _Transfer:
 
     async def _fetched(self, fetching: Future[None], unpacking: Future[object]) -> None:
         """Wait for the download; an unpacking that fails before its end is the reason to stop."""
-        fetched, unpacked = asyncio.wrap_future(fetching), asyncio.wrap_future(unpacking)
+        fetched, unpacked = follow(fetching), follow(unpacking)
         both: list[asyncio.Future[Any]] = [fetched, unpacked]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not fetched.done():

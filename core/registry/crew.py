@@ -32,7 +32,7 @@ class Crew:
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Have a thread run `function`, and wait for its result."""
-        return await asyncio.wrap_future(self.start(function, *args, **kwargs))
+        return await follow(self.start(function, *args, **kwargs))
 
     async def __aenter__(self) -> Crew:
         return self
@@ -50,20 +50,24 @@ class Crew:
         await outlast([ending])
 
 
+def follow(future: Future[T]) -> asyncio.Future[T]:
+    """A thread's future for the event loop, which does not complain when nobody looks at it."""
+    wrapped = asyncio.wrap_future(future)
+    wrapped.add_done_callback(lambda one: one.cancelled() or one.exception())
+    return wrapped
+
+
 async def outlast(futures: Iterable[asyncio.Future[Any] | Future[Any]]) -> None:
     """Wait for all `futures`, whatever becomes of them, even while this task is cancelled.
 
     A cancellation that came meanwhile is raised at the end.
     """
-    pending = [asyncio.wrap_future(one) if isinstance(one, Future) else one for one in futures]
+    pending = [follow(one) if isinstance(one, Future) else one for one in futures]
     interrupted: asyncio.CancelledError | None = None
     while waiting := [one for one in pending if not one.done()]:
         try:
             await asyncio.wait(waiting)
         except asyncio.CancelledError as error:
             interrupted = error
-    for one in pending:
-        if not one.cancelled():
-            one.exception()  # so that asyncio does not report it as never looked at
     if interrupted is not None:
         raise interrupted

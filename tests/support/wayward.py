@@ -43,6 +43,9 @@ class Wayward:
 
     def __init__(self) -> None:
         self._scripts: dict[str, Script] = {}
+        self._fallback: Script = lambda _: Reply(404)
+        # A script that waits for it holds its request until the test lets go.
+        self.gate = threading.Event()
         self.seen: list[Request] = []
         outer = self
 
@@ -54,8 +57,8 @@ class Wayward:
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 request = Request(self.command, self.path, headers, self.rfile.read(length))
                 outer.seen.append(request)
-                script = outer._scripts.get(self.path.partition("?")[0])
-                reply = script(request) if script else Reply(404)
+                script = outer._scripts.get(self.path.partition("?")[0], outer._fallback)
+                reply = script(request)
                 self.send_response(reply.status)
                 for key, value in reply.headers.items():
                     self.send_header(key, value)
@@ -82,12 +85,17 @@ class Wayward:
         """Answer `path` (without query) by `script`, or always by one reply."""
         self._scripts[path] = script if callable(script) else lambda _: script
 
+    def otherwise(self, script: Script) -> None:
+        """Answer by `script` whatever has none of its own."""
+        self._fallback = script
+
     def asked(self, path: str) -> list[Request]:
         """The requests for `path`, queries and all."""
         return [one for one in self.seen if one.path.partition("?")[0] == path]
 
     def stop(self) -> None:
         """Close the port and wait for the thread."""
+        self.gate.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
