@@ -59,8 +59,17 @@ def choose(security_opt: Collection[str], caps: Collection[str], privileged: boo
 
 @functools.lru_cache(maxsize=32)
 def default(caps: frozenset[str]) -> Json:
-    """The default profile for `caps`. Shared: do not change it."""
-    return translate(json.loads(_default_text()), caps)
+    """The default profile for `caps`. Shared: do not change it.
+
+    A system call the profile does not know is newer than it: ENOSYS, so that a C library falls
+    back to what it replaces. One it knows and these capabilities do not allow is EPERM.
+    """
+    profile = json.loads(_default_text())
+    result = translate(profile, caps)
+    known = {name for entry in profile["syscalls"] for name in entry["names"]}
+    ruled = {name for rule in result["syscalls"] for name in rule["names"]}
+    refused: Json = {"names": sorted(known - ruled), "action": "SCMP_ACT_ERRNO", "errnoRet": 1}
+    return {**result, "syscalls": [*result["syscalls"], refused]}
 
 
 def translate(

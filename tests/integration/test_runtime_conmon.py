@@ -1,0 +1,140 @@
+"""Containers under conmon with both runtimes: create, run, fail, limits, and nothing left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from bayplan.core import conmon
+from bayplan.core.runtime import Runtime
+from bayplan.host import cgroups
+from bayplan.host.errors import RuntimeFailedError
+from support.sandbox import Sandbox, make_rootfs
+
+
+@pytest.fixture(params=["crun", "runc"])
+async def sandbox(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("rt")
+    parent = f"bay-{folder.name}-{os.getpid()}"
+    runtime = await Runtime.probe(request.param, folder / "run", parent)
+    made = Sandbox(runtime, folder, make_rootfs(folder / "rootfs"))
+    before = set(os.listdir("/proc/self/fd"))
+    yield made
+    await runtime.close()
+    assert not any(path.exists() for path in cgroups.folders(parent))
+    assert not runtime.known()
+    assert len(os.listdir("/proc/self/fd")) <= len(before) + 3  # inotify and the loop's own
+
+
+async def test_output_and_exit_code(sandbox: Sandbox) -> None:
+    code, output = await sandbox.run(["sh", "-c", "echo out; echo err >&2; exit 7"])
+    assert code == 7
+    assert sorted(output.split()) == [b"err", b"out"]
+
+
+async def test_identity_and_confinement(sandbox: Sandbox) -> None:
+    script = (
+        "id -u; id -G; pwd; echo $HOME $HOSTNAME; grep -E 'CapBnd|Seccomp:|NoNew' /proc/self/status"
+    )
+    code, output = await sandbox.run(
+        ["sh", "-c", script],
+        User="alice",
+        WorkingDir="/work/here",
+        Hostname="ship",
+        host_config={"SecurityOpt": ["no-new-privileges"], "CapDrop": ["ALL"], "CapAdd": ["CHOWN"]},
+    )
+    lines = output.decode().split("\n")
+    assert code == 0
+    assert lines[:4] == ["1000", "1000 29", "/work/here", "/home/alice ship"]
+    assert lines[4].split() == ["CapBnd:", "0000000000000001"]
+    assert [line.split()[1] for line in lines[5:7]] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("nosuch", 127, 'exec: "nosuch": executable file not found in $PATH'),
+        ("/nosuch", 127, 'exec: "/nosuch": stat /nosuch: no such file or directory'),
+        ("/etc/passwd", 126, 'exec: "/etc/passwd": permission denied'),
+        ("/etc", 126, 'exec: "/etc": permission denied'),
+    ],
+)
+async def test_command_that_cannot_run(
+    sandbox: Sandbox, command: str, code: int, words: str
+) -> None:
+    container = sandbox.container([command])
+    with pytest.raises(RuntimeFailedError) as caught:
+        await sandbox.create(container)
+    assert caught.value.code == code
+    assert caught.value.message.startswith("OCI runtime create failed: unable to start")
+    assert words in caught.value.message
+    assert not sandbox.runtime.known()
+    assert not conmon.is_held(container.bundle)
+
+
+async def test_killed_for_memory(sandbox: Sandbox) -> None:
+    """tail keeps all of a file without newlines in memory."""
+    container = sandbox.container(
+        ["tail", "/dev/zero"],
+        host_config={"Memory": 16 << 20, "MemorySwap": 16 << 20},
+    )
+    try:
+        await sandbox.create(container)
+        await sandbox.runtime.start(container.id)
+        assert await sandbox.exit_code(container) == 137
+        assert (container.bundle / "oom").exists()
+    finally:
+        await sandbox.runtime.delete(container.id, force=True)
+
+
+async def test_pids_limit_and_limits_in_the_cgroup(sandbox: Sandbox) -> None:
+    script = "sleep 99 & " * 20 + "wait"
+    host_config = {"PidsLimit": 15, "NanoCpus": 500_000_000, "CpuShares": 512}
+    async with sandbox.running(["sh", "-c", script], host_config=host_config) as (container, con):
+        session = con.session(stdin=False)
+        output = b""
+        while b"can't fork" not in output:
+            packet = await session.read()
+            assert packet is not None
+            output += packet[1]
+        folder = cgroups.layout().folder("cpu", sandbox.runtime.cgroup(container.id))
+        assert folder is not None
+        if cgroups.layout().version == 1:
+            assert (folder / "cpu.cfs_quota_us").read_text().strip() == "50000"
+            assert (folder / "cpu.shares").read_text().strip() == "512"
+
+
+async def test_conmon_is_held_and_out_of_our_cgroups(sandbox: Sandbox) -> None:
+    async with sandbox.running(["sleep", "60"]) as (container, _):
+        assert conmon.is_held(container.bundle)
+        pid = int((container.bundle / "conmon.pid").read_text())
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        assert {line.split(":", 2)[2] for line in lines} == {"/"}
+        inner = int((container.bundle / "pidfile").read_text())
+        targets = {os.readlink(entry) for entry in Path(f"/proc/{inner}/fd").iterdir()}
+        assert not any("conmon.lock" in target for target in targets)
+
+
+async def test_the_same_container_again(sandbox: Sandbox) -> None:
+    """A restart reuses bundle and log."""
+    container = sandbox.container(["echo", "once"])
+    for _ in range(2):
+        await sandbox.create(container)
+        await sandbox.runtime.start(container.id)
+        assert await sandbox.exit_code(container) == 0
+        await sandbox.runtime.delete(container.id)
+    assert (container.bundle / "ctr.log").read_text().count("stdout F once") == 2
+
+
+async def test_cached_filter_still_filters(sandbox: Sandbox) -> None:
+    """The second container gets the compiled filter of the first."""
+    script = "grep Seccomp: /proc/self/status; unshare -U true"
+    for _ in range(2):
+        code, output = await sandbox.run(["sh", "-c", script])
+        assert code != 0
+        assert b"Seccomp:\t2" in output
+        assert b"Operation not permitted" in output
