@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from ipaddress import ip_network
 from typing import Any
 
 from . import messages as m
 from . import sysctl
 from .namespace import Namespace
-from .netlink import Netlink, delete, down
+from .netlink import Netlink, delete, down, ignoring
 from .types import Attachment, Bridge, Interface
 
 _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
 _RT_SCOPE_UNIVERSE = 0
 _RTN_UNICAST = 1
+_RT_SCOPE_NOWHERE = 255
 
 
 def ensure(host: Netlink, bridge: Bridge) -> None:
@@ -76,36 +78,23 @@ def attach(host: Netlink, namespace: Namespace, end: Attachment) -> None:
             _up(inner.index("lo")),
             _up(index),
             *(_address(index, address, m.NLM_F_CREATE | m.NLM_F_EXCL) for address in end.addresses),
+            *_default_routes(index, end),
         )
-        set_gateways(namespace, end)
     except BaseException:
         delete(host, end.host_link)
         raise
 
 
-def set_gateways(namespace: Namespace, end: Attachment) -> None:
-    """Make the end's gateways the default routes of the namespace, in place of others."""
-    if not end.gateways:
-        return
+def set_gateways(namespace: Namespace, end: Attachment | None) -> None:
+    """Make the end's gateways the default routes of the namespace, in place of all others."""
     inner = namespace.netlink
-    index = inner.index(end.link)
-    inner.request(
-        *(
-            m.message(
-                m.rtmsg,
-                m.RTM_NEWROUTE,
-                m.NLM_F_CREATE | m.NLM_F_REPLACE,
-                [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)],
-                family=_family(gateway.version),
-                dst_len=0,
-                table=_RT_TABLE_MAIN,
-                proto=_RTPROT_BOOT,
-                scope=_RT_SCOPE_UNIVERSE,
-                type=_RTN_UNICAST,
-            )
-            for gateway in end.gateways
-        )
-    )
+    gateways = {} if end is None else {gateway.version: gateway for gateway in end.gateways}
+    for version in (4, 6):
+        with ignoring(errno.ESRCH, errno.ENOENT, errno.EAFNOSUPPORT):
+            if version not in gateways:
+                inner.request(_default_route(m.RTM_DELROUTE, 0, version, []))
+    if end is not None and gateways:
+        inner.request(*_default_routes(inner.index(end.link), end))
 
 
 def loopback_up(namespace: Namespace) -> None:
@@ -197,6 +186,34 @@ def _set_port(host: Netlink, end: Attachment) -> None:
 
 def _up(index: int) -> Any:
     return m.message(m.ifinfmsg, m.RTM_NEWLINK, 0, [], index=index, flags=m.IFF_UP, change=m.IFF_UP)
+
+
+def _default_routes(index: int, end: Attachment) -> list[Any]:
+    flags = m.NLM_F_CREATE | m.NLM_F_REPLACE
+    return [
+        _default_route(
+            m.RTM_NEWROUTE,
+            flags,
+            gateway.version,
+            [("RTA_GATEWAY", str(gateway)), ("RTA_OIF", index)],
+        )
+        for gateway in end.gateways
+    ]
+
+
+def _default_route(code: int, options: int, version: int, attrs: list[tuple[str, Any]]) -> Any:
+    return m.message(
+        m.rtmsg,
+        code,
+        options,
+        attrs,
+        family=_family(version),
+        dst_len=0,
+        table=_RT_TABLE_MAIN,
+        proto=_RTPROT_BOOT if code == m.RTM_NEWROUTE else 0,
+        scope=_RT_SCOPE_UNIVERSE if code == m.RTM_NEWROUTE else _RT_SCOPE_NOWHERE,
+        type=_RTN_UNICAST if code == m.RTM_NEWROUTE else 0,
+    )
 
 
 def _address(index: int, address: Interface, flags: int) -> Any:

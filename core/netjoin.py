@@ -1,0 +1,233 @@
+"""A container's way onto its networks and off them again."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..host.errors import BayError, ConflictError, NotFoundError
+from ..host.threads import offload
+from ..netns import namespace
+from . import netcheck, netviews, portspecs
+from .netkernel import NetKernel
+from .netmodel import HOST_BINDING, Endpoint, Network, PortRow, new_id
+from .netstate import NetState
+from .options import Options
+from .portclaims import PortClaims
+from .types import Container, Json
+
+
+class Roster(Protocol):
+    """What is used of `core.roster.Roster`."""
+
+    def find(self, ref: str) -> Container:
+        """The container of that name, id or prefix; raises NotFoundError."""
+
+    def all(self) -> list[Container]:
+        """Every container."""
+
+    async def save(self, container: Container) -> None:
+        """Write what has changed of it."""
+
+
+class Joining:
+    """Joins and leaves, over the engine's one state, kernel side and claims."""
+
+    def __init__(
+        self,
+        state: NetState,
+        kernel: NetKernel,
+        options: Options,
+        events: Any,
+        roster: Roster | None,
+    ) -> None:
+        self._state = state
+        self._kernel = kernel
+        self._options = options
+        self._events = events
+        self._roster = roster
+        self.claims = PortClaims()
+
+    async def join(self, container: Container) -> str | None:
+        """Give a starting container its network: the path of its namespace, None for the host's.
+
+        `container.networks` has addresses and ids afterwards. Everything is undone on an error:
+        NotFoundError, ForbiddenError or PortTakenError in Docker's words, or the kernel's.
+        """
+        chosen = netcheck.mode(container)
+        if chosen == "host":
+            container.networks = {"host": self._plain("host", container)}
+            return None
+        if chosen.startswith("container:"):
+            return await self._shared(container, chosen.partition(":")[2])
+        await self.leave(container.id)
+        try:
+            return str(await self._join(container, chosen))
+        except OSError as error:
+            await self.leave(container.id)
+            raise BayError(
+                f"failed to set up the network of container {container.name}: {error}"
+            ) from error
+        except BaseException:
+            await self.leave(container.id)
+            raise
+
+    async def leave(self, container: str) -> None:
+        """Take a container off everything; idempotent, and fast: the kernel clears up behind."""
+        endpoints = list(self._state.endpoints.get(container, []))
+        rows = self._state.ports.get(container, [])
+        await self._kernel.unmake(container, [item.host_link for item in endpoints], rows)
+        self.claims.release(container)
+        if endpoints or rows:
+            await offload(self._state.journal.drop_container, container)
+        self._state.ports.pop(container, None)
+        self._state.free(endpoints)
+        for endpoint in endpoints:
+            network = self._state.networks.get(endpoint.network)
+            if network is not None:
+                self.emit("disconnect", network, container)
+        await self._rest(container)
+
+    def ports(self, container: Container) -> Json:
+        """Docker's `NetworkSettings.Ports` of a container."""
+        rows = self._state.ports.get(container.id, [])
+        if netcheck.mode(container) in ("host", "none"):
+            return {}
+        return netviews.ports(portspecs.keys(container.config, container.host_config), rows)
+
+    def _plain(self, name: str, container: Container) -> Json:
+        """The settings of a container in mode host or none: an id and nothing else."""
+        filled = netviews.settings(container.networks.get(name), self._state.find(name), None)
+        filled["EndpointID"] = new_id()
+        return filled
+
+    async def _shared(self, container: Container, ref: str) -> str | None:
+        """The namespace of the container whose network this one shares."""
+        key = ref
+        if self._roster is not None:
+            other = self._roster.find(ref)
+            key = other.id
+            if not other.state.running:
+                raise ConflictError(f"cannot join network of a non running container: {key}")
+            if netcheck.mode(other) == "host":
+                container.networks = {}
+                return None
+            if netcheck.mode(other).startswith("container:"):
+                container.networks = {}
+                return await self._shared(container, netcheck.mode(other).partition(":")[2])
+        path = self._kernel.path(key)
+        if not await offload(namespace.is_pinned, path):
+            raise ConflictError(f"cannot join network of a non running container: {key}")
+        container.networks = {}
+        return str(path)
+
+    async def _join(self, container: Container, chosen: str) -> Path:
+        if chosen == "none":
+            container.networks = {"none": self._plain("none", container)}
+            return await self._kernel.make(container.id, [], [])
+        wanted = container.networks or {chosen: {}}
+        plan = [(self._find_for(container, name), settings) for name, settings in wanted.items()]
+        prefix = self._options.link_prefix
+        members = [
+            (network, self._state.take(network, container.id, settings or {}, prefix))
+            for network, settings in plan
+        ]
+        way_out = gateway_of(members, wanted)
+        rows = self._claim(container, way_out)
+        await offload(self._state.journal.add, [endpoint for _, endpoint in members], rows)
+        self._state.ports[container.id] = rows
+        ends = [
+            (network.bridge(), endpoint.attachment(network, gateway=network is way_out[0]))
+            for network, endpoint in members
+        ]
+        path = await self._kernel.make(container.id, ends, rows)
+        container.networks = {
+            network.name: self._filled(container, network, endpoint, wanted.get(network.name))
+            for network, endpoint in members
+        }
+        for network, _ in members:
+            self.emit("connect", network, container.id)
+        return path
+
+    def _find_for(self, container: Container, name: str) -> Network:
+        """The network by name; by id when it was made anew since, which Docker refuses too."""
+        settings = container.networks.get(name) or {}
+        key = settings.get("NetworkID")
+        if key and key in self._state.networks:
+            return self._state.networks[key]
+        try:
+            return self._state.find("bridge" if name == "default" else name)
+        except NotFoundError:
+            raise NotFoundError(
+                f"network {name} not found: create it, or remove container {container.name}"
+            ) from None
+
+    def _claim(self, container: Container, way_out: tuple[Network, Endpoint]) -> list[PortRow]:
+        """Hold the ports to publish. Raises PortTakenError with Docker's sentence."""
+        network, endpoint = way_out
+        specs = portspecs.wanted(container.config, container.host_config)
+        if network.internal or not specs:
+            return []
+        hosts = [network.options.get(HOST_BINDING) or "0.0.0.0"] if endpoint.ipv4 else []
+        if endpoint.ipv6 and hosts in ([], ["0.0.0.0"]):
+            hosts.append("::")
+        try:
+            claims = self.claims.claim(container.id, specs, hosts)
+        except BayError as error:
+            sentence = "driver failed programming external connectivity on endpoint"
+            text = f"{sentence} {container.name} ({endpoint.id}): {self._named(str(error))}"
+            error.args = (text,)
+            raise
+        return [
+            PortRow(
+                claim.protocol,
+                claim.host,
+                claim.port,
+                container.id,
+                endpoint.ipv6 if ":" in claim.host and endpoint.ipv6 else endpoint.ipv4,
+                claim.target_port,
+            )
+            for claim in claims
+        ]
+
+    def _named(self, text: str) -> str:
+        """`text` with containers called by their names, where it has their short ids."""
+        for container in self._roster.all() if self._roster is not None else ():
+            text = text.replace(f"container {container.id[:12]} ", f"container {container.name} ")
+        return text
+
+    def _filled(
+        self, container: Container, network: Network, endpoint: Endpoint, given: Json | None
+    ) -> Json:
+        filled = netviews.settings(given, network, endpoint)
+        if network.user_defined:
+            filled["DNSNames"] = netviews.dns_names(container, given or {})
+        return filled
+
+    async def _rest(self, key: str) -> None:
+        """Take the addresses out of a stopped container's settings."""
+        if self._roster is None:
+            return
+        with contextlib.suppress(NotFoundError):
+            container = self._roster.find(key)
+            if any(item.get("EndpointID") for item in container.networks.values()):
+                container.networks = {
+                    name: netviews.rest(item) for name, item in container.networks.items()
+                }
+                await self._roster.save(container)
+
+    def emit(self, action: str, network: Network, container: str = "") -> None:
+        """Publish a network event."""
+        self._events.emit("network", action, network.id, netviews.event(network, container))
+
+
+def gateway_of(members: list[tuple[Network, Endpoint]], settings: Json) -> tuple[Network, Endpoint]:
+    """The endpoint that is the container's way out: by priority, not internal, then by name."""
+
+    def order(member: tuple[Network, Endpoint]) -> tuple[int, bool, str]:
+        network = member[0]
+        priority = int((settings.get(network.name) or {}).get("GwPriority") or 0)
+        return (-priority, network.internal, network.name)
+
+    return min(members, key=order)

@@ -1,0 +1,187 @@
+"""The kernel's side of networking, off the event loop: one host socket, one firewall table."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeVar
+
+from ..host.threads import offload
+from ..netns import bridge, forwarding, namespace, sandbox
+from ..netns.firewall import Contents, Firewall
+from ..netns.namespace import Namespace
+from ..netns.netlink import Netlink
+from ..netns.types import Attachment, Bridge, Publication
+from .netmodel import PortRow
+from .options import Options
+
+T = TypeVar("T")
+
+
+class NetKernel:
+    """Bridges, namespaces, links and the firewall of one engine. Every method runs in a thread."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._folder = options.run_root / "netns"
+        self.host = Netlink()
+        try:
+            self.firewall = Firewall(options.table)
+        except BaseException:
+            self.host.close()
+            raise
+
+    def path(self, container: str) -> Path:
+        """Where a container's namespace is pinned."""
+        return self._folder / container
+
+    async def setup(self, bridges: list[Bridge], ports: list[PortRow]) -> str | None:
+        """Make or adopt all bridges and put the firewall in place; a warning for the user, if any.
+
+        Raises OSError or NftError.
+        """
+
+        def work() -> str | None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+            self.firewall.load(Contents(bridges, publications(ports)))
+            for each in bridges:
+                bridge.ensure(self.host, each)
+            return forwarding.allow(_patterns(self._options))
+
+        return await whole(offload(work))
+
+    async def add_bridge(self, made: Bridge) -> None:
+        """Make a bridge and let the firewall know. Raises OSError or NftError."""
+
+        def work() -> None:
+            self.firewall.add_bridge(made)
+            bridge.ensure(self.host, made)
+
+        await whole(offload(work))
+
+    async def remove_bridge(self, gone: Bridge, *, keep_link: bool) -> None:
+        """Undo of `add_bridge`; `keep_link` for a bridge that is not ours."""
+
+        def work() -> None:
+            if not keep_link:
+                bridge.remove(self.host, gone.name)
+            self.firewall.remove_bridge(gone)
+
+        await whole(offload(work))
+
+    async def make(
+        self, container: str, ends: Sequence[tuple[Bridge, Attachment]], ports: list[PortRow]
+    ) -> Path:
+        """Make a container's namespace, links and publications. Raises OSError or NftError."""
+        path = self.path(container)
+
+        def work() -> None:
+            namespace.unpin(path)
+            sandbox.make(self.host, path, ends)
+            self.firewall.publish(publications(ports))
+
+        await whole(offload(work))
+        return path
+
+    async def unmake(self, container: str, host_links: list[str], ports: list[PortRow]) -> None:
+        """Take all of it away; idempotent."""
+
+        def work() -> None:
+            self.firewall.unpublish(publications(ports))
+            sandbox.unmake(self.host, self.path(container), host_links)
+
+        await whole(offload(work))
+
+    async def plug(self, container: str, on: Bridge, end: Attachment) -> None:
+        """Join a living container to one more bridge. Raises OSError."""
+
+        def work() -> None:
+            with Namespace.open(self.path(container)) as inside:
+                sandbox.plug(self.host, inside, on, end)
+
+        await whole(offload(work))
+
+    async def unplug(self, host_link: str) -> None:
+        """Take a living container off a bridge."""
+        await whole(offload(bridge.detach, self.host, host_link))
+
+    async def set_gateways(self, container: str, end: Attachment | None) -> None:
+        """Make this end the container's way out; none is without one."""
+
+        def work() -> None:
+            with Namespace.open(self.path(container)) as inside:
+                bridge.set_gateways(inside, end)
+
+        await whole(offload(work))
+
+    async def publish(self, ports: list[PortRow]) -> None:
+        """Lead more ports to containers. Raises NftError."""
+        await whole(offload(self.firewall.publish, publications(ports)))
+
+    async def unpublish(self, ports: list[PortRow]) -> None:
+        """Take published ports away; idempotent."""
+        await whole(offload(self.firewall.unpublish, publications(ports)))
+
+    async def pinned(self) -> set[str]:
+        """The ids of all containers that have a namespace file."""
+        return set(await offload(lambda: {item.name for item in self._folder.iterdir()}))
+
+    async def clear(self, bridges: list[str]) -> None:
+        """Take away everything this engine made; what is gone already is no error."""
+
+        def work() -> None:
+            for pin in self._folder.iterdir() if self._folder.exists() else ():
+                namespace.unpin(pin)
+            for name in [*bridges, *links(f"{self._options.link_prefix}v")]:
+                bridge.remove(self.host, name)
+            self.firewall.unload()
+            forwarding.forget(_patterns(self._options))
+
+        await whole(offload(work))
+
+    def close(self) -> None:
+        """Close both connections; what was made stays."""
+        self.firewall.close()
+        self.host.close()
+
+
+def publications(rows: list[PortRow]) -> list[Publication]:
+    """What the firewall does of these ports: it cannot turn IPv6 into IPv4, nor [::1] into any."""
+    return [
+        Publication(
+            row.protocol,
+            ip_address(row.host),
+            row.host_port,
+            ip_address(row.target),
+            row.target_port,
+        )
+        for row in rows
+        if (":" in row.host) == (":" in row.target)
+    ]
+
+
+async def whole(work: Awaitable[T]) -> T:
+    """Await `work` to its end even when cancelled: a thread does not stop half-way.
+
+    Without this the undo of a cancelled step would run beside the step.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait([task])
+            task.exception()  # the cancellation is what the caller hears of
+        raise
+
+
+def links(prefix: str) -> list[str]:
+    """The host's links whose names start so."""
+    return [name for _, name in socket.if_nameindex() if name.startswith(prefix)]
+
+
+def _patterns(options: Options) -> list[str]:
+    return [options.bridge, f"{options.link_prefix}-+"]

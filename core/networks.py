@@ -1,0 +1,117 @@
+"""Networks: what containers join when they start and leave when they stop.
+
+Rows are written before what they describe is made, and deleted after it is gone; `reconcile` clears
+whatever a crash left between. The kernel's state outlives the engine, which adopts it at `open`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ..host.threads import offload
+from ..netns import bridge
+from . import netcheck, netdefaults
+from .netjoin import Joining, Roster
+from .netjournal import Journal
+from .netkernel import NetKernel, links
+from .netmodel import Network
+from .netstate import NetState
+from .options import Options
+from .types import Container, Json
+
+_log = logging.getLogger(__name__)
+
+
+class Networks:
+    """All networks of this engine. `open` before anything else, `close` leaves all running."""
+
+    def __init__(
+        self, db: Any, options: Options, events: Any, roster: Roster | None = None
+    ) -> None:
+        self._db = db
+        self._options = options
+        self._events = events
+        self._roster = roster
+        self.warnings: list[str] = []
+
+    async def open(self) -> None:
+        """Read the journal, make or adopt bridges, put the firewall in place, hold the ports.
+
+        Raises BayError or OSError when this host cannot do it.
+        """
+        self._state = NetState(await offload(Journal, self._db))
+        await offload(self._state.load)
+        self._kernel = await offload(NetKernel, self._options)
+        try:
+            for network in await offload(
+                netdefaults.missing, self._state, self._options, self._kernel.host
+            ):
+                await self._save(network)
+            networks = [it for it in self._state.networks.values() if it.driver == "bridge"]
+            rows = [row for rows in self._state.ports.values() for row in rows]
+            warning = await self._kernel.setup([it.bridge() for it in networks], rows)
+        except BaseException:
+            self._kernel.close()
+            raise
+        self._joining = Joining(
+            self._state, self._kernel, self._options, self._events, self._roster
+        )
+        self.warnings = [warning] if warning else []
+        for row in rows:
+            held = self._joining.claims.adopt(
+                row.container, row.protocol, row.host, row.host_port, row.target_port
+            )
+            if not held:
+                _log.warning("port %s of this host is in use by others too", row.host_port)
+
+    async def close(self) -> None:
+        """Let go of sockets; containers keep their networks and published ports."""
+        self._joining.claims.close()
+        self._kernel.close()
+
+    async def purge(self) -> None:
+        """Take every bridge, pin and rule of this engine away; for `bay engine purge`."""
+        bridges = [item for item in self._state.networks.values() if item.link]
+        await self._kernel.clear([item.link for item in bridges if not item.adopted])
+
+    def check(self, container: Container, endpoints: Json) -> list[str]:
+        """Validate what a new container asks for, note it in `container.networks`: warnings.
+
+        `endpoints` is Docker's `EndpointsConfig`. Raises InvalidError or NotFoundError.
+        """
+        chosen = netcheck.mode(container)
+        if chosen.startswith("container:") and self._roster is not None:
+            # The id, since the other container may be given another name.
+            other = self._roster.find(chosen.partition(":")[2])
+            container.host_config["NetworkMode"] = f"container:{other.id}"
+        return netcheck.check(self._state, container, endpoints)
+
+    async def join(self, container: Container) -> str | None:
+        """Give a starting container its network: see `Joining.join`."""
+        return await self._joining.join(container)
+
+    async def leave(self, container: str) -> None:
+        """Take a container off everything: see `Joining.leave`."""
+        await self._joining.leave(container)
+
+    def ports(self, container: Container) -> Json:
+        """Docker's `NetworkSettings.Ports` of a container."""
+        return self._joining.ports(container)
+
+    async def reconcile(self, alive: set[str]) -> None:
+        """Release everything that belongs to a container that is not `alive` (full ids)."""
+        for container in (self._state.known() | await self._kernel.pinned()) - alive:
+            await self.leave(container)
+        ours = {item.host_link for items in self._state.endpoints.values() for item in items}
+        for link in links(f"{self._options.link_prefix}v"):
+            if link not in ours:
+                await self._kernel.unplug(link)
+        bridges = {item.link for item in self._state.networks.values()}
+        for link in links(f"{self._options.link_prefix}-"):
+            if link not in bridges:
+                await offload(bridge.remove, self._kernel.host, link)
+
+    async def _save(self, network: Network) -> None:
+        await offload(self._state.journal.save_network, network)
+        self._state.add_network(network)

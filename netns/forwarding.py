@@ -1,0 +1,55 @@
+"""Getting past a FORWARD chain that drops: iptables rules of others that our table cannot undo.
+
+An accept in one table does not override a drop in another. Docker sets FORWARD to DROP and offers
+the chain DOCKER-USER for such exceptions, so where it is there, two rules for all our bridges are
+put into it. No other chain of anybody is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..host import process
+
+_PROGRAMS = ("iptables", "ip6tables")
+
+
+def allow(patterns: Iterable[str]) -> str | None:
+    """Let the links that match (`by+` is a prefix) through DOCKER-USER, if there is such a chain.
+
+    Blocks some 10 ms. Returns a warning for the user when FORWARD drops and no such chain is there.
+    """
+    patterns = list(patterns)
+    warning = None
+    for program in _PROGRAMS:
+        listed = process.run([program, "-w", "-S", "DOCKER-USER"])
+        if listed.code == 0:
+            for rule in _rules(patterns):
+                if "-A DOCKER-USER " + " ".join(rule) not in listed.stdout:
+                    process.run([program, "-w", "-I", "DOCKER-USER", *rule])
+        elif program == "iptables" and drops():
+            warning = (
+                "iptables' FORWARD policy is DROP: containers cannot reach the outside until it "
+                "lets their bridges through, as with "
+                + " and ".join(f"`iptables -I FORWARD {' '.join(r)}`" for r in _rules(patterns)[:2])
+            )
+    return warning
+
+
+def forget(patterns: Iterable[str]) -> None:
+    """Take away what `allow` put there."""
+    for program in _PROGRAMS:
+        if process.run([program, "-w", "-S", "DOCKER-USER"]).code == 0:
+            for rule in _rules(list(patterns)):
+                process.run([program, "-w", "-D", "DOCKER-USER", *rule])
+
+
+def drops() -> bool:
+    """Whether the policy of iptables' FORWARD chain is DROP."""
+    return "-P FORWARD DROP" in process.run(["iptables", "-w", "-S", "FORWARD"]).stdout
+
+
+def _rules(patterns: list[str]) -> list[list[str]]:
+    return [
+        [direction, pattern, "-j", "ACCEPT"] for pattern in patterns for direction in ("-i", "-o")
+    ]
