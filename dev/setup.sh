@@ -15,7 +15,7 @@ for pair in "${needs[@]}"; do
 done
 # The starter image and the tests' images are made of busybox: a dynamic one would not run in them.
 if path=$(command -v busybox) && ldd "$path" >/dev/null 2>&1; then missing+=(busybox-static); fi
-PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -q libnftables.so.1 || missing+=(libnftables1)
+PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep libnftables.so.1 >/dev/null || missing+=(libnftables1)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
 if [ ${#missing[@]} -gt 0 ]; then
