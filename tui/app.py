@@ -24,7 +24,7 @@ class BayApp(App[None], inherit_bindings=False):
     TITLE = "Bayplan"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (170, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-normal"), (50, "-tall")]
-    BINDINGS = [Binding(":", "command_palette", "Commands", show=False)]
+    BINDINGS = [Binding("f10", "command_palette", "Commands", show=False)]
 
     def __init__(
         self,

@@ -5,22 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Container, Horizontal, Vertical
+from textual.markup import escape
 from textual.screen import Screen
 from textual.widgets import Static
 
-from .. import rows
+from .. import keys, rows, verbs
+from ..deeds import carry_out
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
-from ..model import KINDS, Model
+from ..model import KINDS, Json, Model
+from ..session import Kind
 from ..source import Source
+from ..verbs import Deed
 from ..widgets.detail import Detail
 from ..widgets.hostline import HostLine
 from ..widgets.logview import LogView
 from ..widgets.prompt import Prompt
+from ..widgets.shell import Shell
 from ..widgets.table import Table
+from .confirm import Confirm
+from .help import Help
 
 TITLES = {"containers": "Containers", "images": "Images", "networks": "Networks"}
 TITLES["volumes"] = "Volumes"
@@ -35,24 +42,7 @@ _EMPTY = {
 class MainScreen(Screen[None]):
     """Everything of one engine at a glance."""
 
-    BINDINGS = [
-        Binding("1", "list('containers')", "Containers", show=False),
-        Binding("2", "list('images')", "Images", show=False),
-        Binding("3", "list('networks')", "Networks", show=False),
-        Binding("4", "list('volumes')", "Volumes", show=False),
-        Binding("tab", "app.focus_next", "Next pane", show=False),
-        Binding("shift+tab", "app.focus_previous", "Previous pane", show=False),
-        Binding("[", "turn(-1)", "Tab before", show=False),
-        Binding("]", "turn(1)", "Next tab", show=False),
-        Binding("l", "tab('logs')", "Logs", show=False),
-        Binding("i", "tab('inspect')", "Inspect", show=False),
-        Binding("z", "zoom", "Zoom", show=False),
-        Binding("slash", "search", "Filter", show=False),
-        Binding("o", "sort(1)", "Sort", show=False),
-        Binding("O", "reverse", "Reverse", show=False),
-        Binding("escape", "back", "Back", show=False),
-        Binding("q", "app.quit", "Quit", show=False),
-    ]
+    BINDINGS = [*keys.bindings()]
 
     def __init__(
         self,
@@ -69,6 +59,7 @@ class MainScreen(Screen[None]):
         self._read_host = read_host
         self._clock = clock
         self._host_at = 0.0
+        self.last_command = ""
         self.kind = "containers"
         self._second = "networks"
         self._filters = dict.fromkeys(KINDS, "")
@@ -128,6 +119,8 @@ class MainScreen(Screen[None]):
                 self._fill(one)
             if kind == self.detail.kind:
                 self.detail.refresh_target()
+            if kind == "containers":
+                self.query_one(Shell).forget_gone()
             self.query_one(HostLine).refresh()
 
     def _fill(self, kind: str) -> None:
@@ -293,8 +286,88 @@ class MainScreen(Screen[None]):
         self.table(self.kind).sort_by(key, backwards)
         self._fill(self.kind)
 
+    # --- doing
+
+    def _chosen(self) -> list[str]:
+        return self.table(self.kind).chosen
+
+    def _targets(self) -> list[Json]:
+        """The containers a verb is for: those of the list, or the one of the detail."""
+        found = [self.model.container(one) for one in self.table("containers").chosen]
+        return [one for one in found if one is not None]
+
+    def action_do(self, verb: str) -> None:
+        """Do `verb` to what is marked, or to what the cursor stands on."""
+        if self.kind == "containers":
+            deed = verbs.container(verb, self._targets())
+        elif verb == "remove":
+            deed = verbs.remove_other(self.kind, self._chosen(), self.model)
+        else:
+            return
+        if deed is not None:
+            self.do(deed)
+
+    def action_pause_or_pull(self) -> None:
+        """Pause or go on in Containers, pull in Images."""
+        if self.kind == "containers":
+            self.action_do("pause")
+
+    @work
+    async def do(self, deed: Deed) -> None:
+        """Ask if something is lost by it, then carry it out and say what failed."""
+        if deed.question:
+            answer = await self.app.push_screen_wait(Confirm(deed))
+            if answer is None:
+                return
+            deed = verbs.with_options(deed, answer)
+        self.table(self.kind).clear_marks()
+        self.last_command = deed.command
+        self._hint()
+        failed = await carry_out(deed, self.source, self.model, lambda: self._fill("containers"))
+        for text in failed[:3]:
+            self.notify(text, severity="error", title=f"{deed.title} failed", markup=False)
+        if len(failed) > 3:
+            self.notify(f"and {len(failed) - 3} more", severity="error", markup=False)
+
+    def action_shell(self, kind: Kind) -> None:
+        """Open a terminal into the container under the cursor."""
+        if self.kind == "containers" and self.table("containers").current is not None:
+            self.detail.open("shell")
+            self.call_after_refresh(self._open_shell, kind)
+
+    async def _open_shell(self, kind: Kind) -> None:
+        shell = self.query_one(Shell)
+        if await shell.open(kind):
+            shell.focus()
+
+    def on_terminal_released(self) -> None:
+        """ctrl+]: back to the list."""
+        self.query_one(Shell).release()
+        self.remove_class("-zoomed")
+        self.table(self.kind).focus()
+
+    def action_copy(self) -> None:
+        """Copy the full id, by the terminal's own clipboard (OSC 52), so over SSH too."""
+        row = self.table(self.kind).current
+        if row is not None:
+            identifier, _, name = row.id.partition(" ")
+            self.app.copy_to_clipboard(name or identifier)
+            self.notify(f"Copied {name or identifier[:12]}", markup=False)
+
+    def action_help(self) -> None:
+        """All keys."""
+        self.app.push_screen(Help())
+
     def _hint(self) -> None:
-        self.query_one("#hints", Static).update(
-            " [$accent]tab[/] panes  [$accent]/[/] filter  [$accent]o[/] sort  "
-            "[$accent]l[/] logs  [$accent]i[/] inspect  [$accent]z[/] zoom  [$accent]q[/] quit"
-        )
+        focused = self.focused
+        letter = self.kind[0]
+        if isinstance(focused, Shell):
+            letter = "s"
+        elif isinstance(focused, LogView):
+            letter = "l"
+        elif not isinstance(focused, Table):
+            letter = "o"
+        line = f" {keys.hints(letter)}"
+        if self.last_command:
+            line += f"  [$dim]$ {escape(self.last_command)}[/]"
+        self.query_one("#hints", Static).update(line)

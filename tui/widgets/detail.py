@@ -13,14 +13,15 @@ from ..text import short_id
 from .inspect import Inspect
 from .logs import Logs
 from .logview import LogView
+from .shell import Shell
 
 TABS = {
-    "containers": ("logs", "inspect"),
+    "containers": ("logs", "shell", "inspect"),
     "images": ("inspect",),
     "networks": ("inspect",),
     "volumes": ("inspect",),
 }
-TITLES = {"logs": "Logs", "inspect": "Inspect"}
+TITLES = {"logs": "Logs", "shell": "Shell", "inspect": "Inspect"}
 
 
 class Detail(Container):
@@ -39,6 +40,7 @@ class Detail(Container):
         """One widget per tab; only the current one is shown."""
         with ContentSwitcher(initial="logs"):
             yield Logs(self._source, widget_id="logs")
+            yield Shell(self._source, self._model, widget_id="shell")
             yield Inspect(self._source, widget_id="inspect")
 
     @property
@@ -85,6 +87,8 @@ class Detail(Container):
         self.query_one(ContentSwitcher).current = self.tab
         if self.tab == "logs":
             self.query_one(Logs).show(self.target)
+        elif self.tab == "shell":
+            self.query_one(Shell).choose(self.target)
         elif self.tab == "inspect":
             self.query_one(Inspect).show(self.kind, self.target)
         self.retitle()
@@ -110,6 +114,8 @@ class Detail(Container):
 
     def _about(self) -> str:
         view = self.content
+        if isinstance(view, Shell):
+            return f" · {view.about}" if view.about else ""
         if not isinstance(view, LogView):
             return ""
         words = [] if view.wrap else ["cut"]
@@ -123,3 +129,15 @@ class Detail(Container):
     def on_log_view_changed(self) -> None:
         """The log moved."""
         self.retitle()
+
+    def on_terminal_changed(self) -> None:
+        """The session did."""
+        self.retitle()
+
+    def on_descendant_focus(self) -> None:
+        """What the border says of the keyboard is out of date."""
+        self.retitle()
+
+    def on_descendant_blur(self) -> None:
+        """Likewise."""
+        self.call_after_refresh(self.retitle)

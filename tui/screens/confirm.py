@@ -1,0 +1,63 @@
+"""A question before something is lost."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Checkbox, Label
+
+from ..verbs import Deed
+
+
+class Confirm(ModalScreen[dict[str, bool] | None]):
+    """Asks a deed's question; the answer is its switches, or None for no."""
+
+    BINDINGS = [
+        Binding("y", "yes", "Yes"),
+        Binding("n,escape,q", "no", "No"),
+        Binding("left,up", "app.focus_previous", "Before", show=False),
+        Binding("right,down", "app.focus_next", "Next", show=False),
+    ]
+
+    def __init__(self, deed: Deed) -> None:
+        super().__init__()
+        self._deed = deed
+
+    def compose(self) -> ComposeResult:
+        """The question, what is lost, the switches, two buttons."""
+        deed = self._deed
+        with Vertical(classes="dialog -danger") as box:
+            box.border_title = deed.question
+            if deed.detail:
+                yield Label(deed.detail, markup=False, classes="detail")
+            for name, label, on in deed.options:
+                yield Checkbox(label, on, id=f"option-{name}", compact=True)
+            yield Label(f"$ {deed.command}", markup=False, classes="command")
+            with Horizontal(classes="buttons"):
+                yield Button(f"[u]Y[/]es, {deed.title.lower()}", id="yes", compact=True)
+                yield Button("[u]N[/]o", id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """No is what the enter key means at first."""
+        self.query_one("#no").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click or enter on a button."""
+        if event.button.id == "yes":
+            self.action_yes()
+        else:
+            self.action_no()
+
+    def action_yes(self) -> None:
+        """Go ahead with the switches as they are."""
+        chosen = {
+            name: self.query_one(f"#option-{name}", Checkbox).value
+            for name, _, _ in self._deed.options
+        }
+        self.dismiss(chosen)
+
+    def action_no(self) -> None:
+        """Leave everything as it is."""
+        self.dismiss(None)
