@@ -8,8 +8,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from ..core.detach import Detacher
 from ..host.errors import BayError
-from .detach import Detacher
 from .hijack import RawConnection, frame
 
 
@@ -100,12 +100,12 @@ async def _input(session: Session, client: Client, stdin: bool, detacher: Detach
     while data := await client.read():
         if not stdin:
             continue
-        data, detached = detacher.feed(data)
+        data = detacher.feed(data)
         # A process that has ended reads no more; its output, still on the way, tells the client.
         with contextlib.suppress(BayError, OSError):
             if data:
                 await session.write(data)
-        if detached:
+        if detacher.detached:
             return True
     if stdin:
         with contextlib.suppress(BayError, OSError):

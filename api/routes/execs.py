@@ -7,9 +7,9 @@ import logging
 
 from aiohttp import web
 
+from ...core import detach
 from ...core.types import Json
 from ...host.errors import BayError, InvalidError
-from .. import detach
 from ..call import Call
 from ..hijack import Hijacked, frame, take_over
 from ..replies import reply

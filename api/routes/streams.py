@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ...core import detach
 from ...core.types import Container
 from ...host import clock
 from ...host.errors import ConflictError, InvalidError
-from .. import detach
 from ..call import Call
 from ..hijack import MULTIPLEXED, RAW, Hijacked, frame, take_over
 from ..replies import Stream, reply, stream_bytes

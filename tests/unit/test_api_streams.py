@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from bayplan.api import detach, hijack
+from bayplan.api import hijack
 from bayplan.api.call import Call
 from bayplan.api.router import route, router
 from bayplan.api.server import Server, unix_socket
 from bayplan.api.sessions import pump, serve
-from bayplan.host.errors import InvalidError
+from bayplan.core import detach
 
 
 class Queued:
@@ -168,28 +168,3 @@ async def test_output_that_ends_ends_the_session() -> None:
     session.output.put_nowait(None)
     assert not await pump(session, client, framed=True, stdin=False)
     assert client.sent == hijack.frame(1, b"a") + hijack.frame(2, b"b")
-
-
-@pytest.mark.parametrize(
-    ("typed", "passed", "left"),
-    [
-        ([b"abc"], b"abc", False),
-        ([b"\x10", b"x"], b"\x10x", False),
-        ([b"\x10\x10", b"\x11"], b"\x10", True),
-        ([b"a\x10\x11b"], b"a", True),
-        ([b"\x11\x10"], b"\x11", False),
-    ],
-)
-def test_a_detacher_passes_what_is_no_detach(typed: list[bytes], passed: bytes, left: bool) -> None:
-    detacher = detach.Detacher(detach.parse("ctrl-p,ctrl-q"))
-    results = [detacher.feed(data) for data in typed]
-    assert b"".join(data for data, _ in results) == passed
-    assert any(gone for _, gone in results) is left
-
-
-def test_detach_keys_are_read_as_docker_reads_them() -> None:
-    assert detach.parse("ctrl-p,ctrl-q") == b"\x10\x11"
-    assert detach.parse("a,ctrl-[") == b"a\x1b"
-    for wrong in ("ctrl-", "ctrl-pp", "alt-x", "ctrl-p,,x"):
-        with pytest.raises(InvalidError, match="Invalid detach keys"):
-            detach.parse(wrong)
