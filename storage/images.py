@@ -78,7 +78,7 @@ class ImageStore:
         """`release` frees those of the given layers that nobody uses (gc.py)."""
         self._db = db
         self._layers = layers
-        self._release = release
+        self.release = release
         db.migrate("images", [_SCHEMA])
 
     def put(
@@ -218,6 +218,16 @@ class ImageStore:
         rows = self._db.execute("SELECT name FROM image_names WHERE image=?", image)
         return sorted(reference.parse(name).familiar() for (name,) in rows)
 
+    def tags(self, repository: str) -> dict[str, str]:
+        """The full names in a full repository (`docker.io/library/debian`), and their images."""
+        low = repository + ":"
+        rows = self._db.execute(
+            "SELECT name, image FROM image_names WHERE name>=? AND name<? ORDER BY name",
+            low,
+            repository + ";",  # the next character
+        )
+        return dict(rows)
+
     def tagged(self, image: str) -> int:
         """When the image last got a name, in ns; 0 when it has none."""
         rows = self._db.execute("SELECT max(tagged) FROM image_names WHERE image=?", image)
@@ -247,7 +257,7 @@ class ImageStore:
         diff_ids = self.get(image).diff_ids
         with self._db.transaction():
             self._db.execute("DELETE FROM images WHERE id=?", image)
-        return self._release(diff_ids)
+        return self.release(diff_ids)
 
     def forget_broken(self, gone: Iterable[str]) -> list[str]:
         """At open: remove the images that miss one of the layers `gone`; their ids."""

@@ -16,6 +16,7 @@ import zstandard
 from isal import isal_zlib
 
 from ..host.errors import InvalidError
+from . import digests
 
 # Its own class, not zlib.error; its stub says it is an instance.
 IsalError = cast(type[Exception], isal_zlib.error)
@@ -44,7 +45,10 @@ class Readable(Protocol):
 
 
 class Source(io.RawIOBase):
-    """`read(n)` over an iterable of chunks or a file, counting and showing what passes."""
+    """`read(n)` over an iterable of chunks or a file, counting and showing what passes.
+
+    `head` is its first six bytes, once `inflate` has looked at them.
+    """
 
     def __init__(
         self, origin: Iterable[bytes] | Readable, seen: Callable[[bytes], None] | None = None
@@ -54,6 +58,7 @@ class Source(io.RawIOBase):
         self._rest = b""
         self._seen = seen
         self.count = 0
+        self.head = b""
 
     def readable(self) -> bool:
         """Always."""
@@ -94,12 +99,28 @@ def inflate(source: Source) -> Iterator[bytes]:
     while 0 < len(head) < 6 and (more := source.read(6 - len(head))):
         head += more
     source.unread(head)
+    source.head = head
     try:
         yield from _decoder(head)(source)
     except (EOFError, OSError, lzma.LZMAError, zstandard.ZstdError, IsalError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InvalidError(f"the compressed data is damaged: {error}") from error
+
+
+def is_compressed(head: bytes) -> bool:
+    """Whether content that begins so (6 bytes at least) is compressed in a way known here."""
+    return _decoder(head) is not _plain
+
+
+def layer_type(head: bytes) -> str | None:
+    """The OCI media type of a layer that begins so; None for a compression OCI has none for."""
+    if head.startswith(_GZIP):
+        return digests.OCI_LAYER_GZIP
+    decoder = _decoder(head)
+    if decoder is _plain:
+        return digests.OCI_LAYER
+    return digests.OCI_LAYER_ZSTD if decoder is _zstd else None
 
 
 def _decoder(head: bytes) -> Callable[[Source], Iterator[bytes]]:

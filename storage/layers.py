@@ -22,7 +22,7 @@ from ..host.errors import ConflictError, InvalidError, NotFoundError
 from . import digests
 from .applier import Applier
 from .db import Database
-from .inflate import Readable, Source, inflate
+from .inflate import Readable, Source, inflate, layer_type
 from .journal import Journal, replay
 from .settling import Settling
 from .tarstream import TarStream
@@ -73,6 +73,7 @@ class Layers:
         self._trash = trash
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
+        self._starts: list[int] = []
         self._busy: dict[str, threading.Lock] = {}
         root.mkdir(mode=0o700, exist_ok=True)
         db.migrate("layers", [_SCHEMA])
@@ -132,7 +133,7 @@ class Layers:
         self,
         diff_id: str | None,
         chunks: Iterable[bytes] | Readable,
-        media_type: str = digests.OCI_LAYER,
+        media_type: str | None = None,
         *,
         blob_digest: str | None = None,
         on_progress: Callable[[int], None] | None = None,
@@ -140,6 +141,7 @@ class Layers:
         """Unpack a layer from its tar, compressed or not, and keep it.
 
         Both digests are verified before the layer can be seen; `diff_id` None takes what comes.
+        `media_type` is what a manifest calls the blob, by default what its bytes show it to be.
         `on_progress` gets the count of compressed bytes read so far; what it raises aborts. A
         layer that is here already is not read again. Blocks for as long as it takes; a second
         call for the same layer waits for the first. Raises InvalidError for a bad archive or a
@@ -152,10 +154,7 @@ class Layers:
             try:
                 unpacked = _unpack(temporary, chunks, on_progress)
                 unpacked.verify(diff_id, blob_digest)
-                blob = None
-                if unpacked.blob_digest != unpacked.diff_id:
-                    blob = BlobInfo(unpacked.blob_digest, unpacked.blob_size, media_type)
-                self._commit(temporary, unpacked, blob)
+                self._commit(temporary, unpacked, unpacked.blob(media_type))
             finally:
                 if temporary.exists():
                     self._trash.put(temporary)
@@ -206,26 +205,32 @@ class Layers:
 
     @contextlib.contextmanager
     def lease(self, *diff_ids: str) -> Iterator[None]:
-        """While inside, the garbage collector spares these layers, here already or not yet."""
+        """While inside, the garbage collector spares these layers, here already or not yet.
+
+        It spares all that are made meanwhile, too: their DiffIDs may not be known before.
+        """
+        start = time.time_ns()
         with self._lock:
             self._held.update(diff_ids)
+            self._starts.append(start)
         try:
             yield
         finally:
             with self._lock:
                 self._held.subtract(diff_ids)
                 self._held += Counter()
+                self._starts.remove(start)
 
-    def leased(self) -> set[str]:
-        """The layers under a lease."""
+    def is_leased(self, diff_id: str, created: int) -> bool:
+        """Whether a lease spares the layer, made at `created` (ns)."""
         with self._lock:
-            return set(self._held)
+            return diff_id in self._held or any(created >= start for start in self._starts)
 
     def remove(self, diff_id: str) -> None:
         """Remove a layer nobody uses; raises NotFoundError, or ConflictError when it is used."""
         with self._db.transaction():
-            self.info(diff_id)
-            if diff_id in self.leased() or diff_id in self.used():
+            created = self.info(diff_id).created
+            if self.is_leased(diff_id, created) or diff_id in self.used():
                 raise ConflictError(f"layer {diff_id} is in use")
             self._db.execute("DELETE FROM layers WHERE diff_id=?", diff_id)
         self._trash.put(self.folder(diff_id))
@@ -261,6 +266,14 @@ class Unpacked:
     blob_size: int
     size: int
     tar_size: int
+    head: bytes
+
+    def blob(self, media_type: str | None) -> BlobInfo | None:
+        """The compressed form it came in; None when it came uncompressed, or as no layer may."""
+        media_type = media_type or layer_type(self.head)
+        if self.blob_digest == self.diff_id or media_type is None:
+            return None
+        return BlobInfo(self.blob_digest, self.blob_size, media_type)
 
     def verify(self, diff_id: str | None, blob_digest: str | None) -> None:
         """Raise InvalidError unless both digests, where given, are those found."""
@@ -311,4 +324,5 @@ def _unpack(
         blob_size,
         applier.size,
         tar_size,
+        source.head,
     )

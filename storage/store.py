@@ -20,7 +20,7 @@ from .trash import Trash
 from .volumes import VolumeStore
 
 log = logging.getLogger(__name__)
-_LOCK_TRIES, _LOCK_WAIT = 50, 0.1
+_LOCK_TRIES, _LOCK_WAIT = 20, 0.05
 
 
 class Store:
