@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Tone = Literal["", "dim", "bright", "good", "warn", "bad", "idle", "accent", "spark", "spark2"]
+Tone = Literal[
+    "", "dim", "bright", "good", "warn", "bad", "idle", "accent", "line", "spark", "spark2"
+]
 Span = tuple[str, Tone]
 Cell = tuple[Span, ...]
 

@@ -47,6 +47,7 @@ TABLE = (
     Key("d,delete", "do('remove')", "remove", "Containers", "d", hint="cinv"),
     Key("n", "run", "run a new one", "Containers", hint="ci"),
     Key("l", "tab('logs')", "logs", "Detail", hint="c"),
+    Key("g", "tab('stats')", "graphs", "Detail"),
     Key("i", "tab('inspect')", "inspect", "Detail", hint="cinv"),
     Key("p", "pause_or_pull", "pull an image", "Images", hint="i"),
     Key("n", "run", "run it", "Images"),

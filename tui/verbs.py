@@ -107,7 +107,8 @@ def _remove(chosen: list[Json], running: list[Json]) -> Deed:
     if len(steps) > 1:
         detail = "What was written into them and into no volume is lost."
     if alive:
-        detail = f"{' '.join(alive[:4])}{' …' if len(alive) > 4 else ''} still run. {detail}"
+        names = " ".join(alive[:4]) + (" …" if len(alive) > 4 else "")
+        detail = f"{names} still {'runs' if len(alive) == 1 else 'run'}. {detail}"
     return Deed(
         "Remove",
         steps,

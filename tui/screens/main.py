@@ -114,6 +114,7 @@ class MainScreen(Screen[None]):
             self._show_link()
         elif kind == "samples":
             self._fill("containers")
+            self.detail.tick()
         elif kind in KINDS:
             for one in KINDS if kind == "containers" else (kind,):
                 self._fill(one)

@@ -14,14 +14,15 @@ from .inspect import Inspect
 from .logs import Logs
 from .logview import LogView
 from .shell import Shell
+from .stats import Stats
 
 TABS = {
-    "containers": ("logs", "shell", "inspect"),
+    "containers": ("logs", "shell", "stats", "inspect"),
     "images": ("inspect",),
     "networks": ("inspect",),
     "volumes": ("inspect",),
 }
-TITLES = {"logs": "Logs", "shell": "Shell", "inspect": "Inspect"}
+TITLES = {"logs": "Logs", "shell": "Shell", "stats": "Stats", "inspect": "Inspect"}
 
 
 class Detail(Container):
@@ -41,6 +42,7 @@ class Detail(Container):
         with ContentSwitcher(initial="logs"):
             yield Logs(self._source, widget_id="logs")
             yield Shell(self._source, self._model, widget_id="shell")
+            yield Stats(self._model, widget_id="stats")
             yield Inspect(self._source, widget_id="inspect")
 
     @property
@@ -83,12 +85,19 @@ class Detail(Container):
                 return
         self._update()
 
+    def tick(self) -> None:
+        """New samples came."""
+        if self.tab == "stats":
+            self.query_one(Stats).tick()
+
     def _update(self) -> None:
         self.query_one(ContentSwitcher).current = self.tab
         if self.tab == "logs":
             self.query_one(Logs).show(self.target)
         elif self.tab == "shell":
             self.query_one(Shell).choose(self.target)
+        elif self.tab == "stats":
+            self.query_one(Stats).show(self.target)
         elif self.tab == "inspect":
             self.query_one(Inspect).show(self.kind, self.target)
         self.retitle()

@@ -15,23 +15,21 @@ from textual.binding import Binding
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
-from ..cells import Cell, Column, Row, Tone, clip, fit
+from ..cells import Cell, Column, Row, clip, fit
+from .toned import Toned
 
 
-class Table(Widget, can_focus=True):
+class Table(Toned, can_focus=True):
     """Rows under a header, one of them under the cursor, some of them marked.
 
     The cursor and the marks stay with what they stand on when rows come, go and change places.
     """
 
-    TONES = ("dim", "bright", "good", "warn", "bad", "idle", "accent", "spark", "spark2")
-    COMPONENT_CLASSES = {f"tone--{tone}" for tone in TONES} | {
+    COMPONENT_CLASSES = {
         "table--header",
         "table--cursor",
         "table--cursor-blurred",
-        "table--mark",
         "table--empty",
     }
     BINDINGS = [
@@ -39,7 +37,7 @@ class Table(Widget, can_focus=True):
         Binding("down,j", "move(1)", "Down", show=False),
         Binding("pageup", "page(-1)", "Page up", show=False),
         Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "end(-1)", "First", show=False),
+        Binding("home", "end(-1)", "First", show=False),
         Binding("end,G", "end(1)", "Last", show=False),
         Binding("enter", "choose", "Open", show=False),
         Binding("space", "mark", "Mark", show=False),
@@ -83,7 +81,6 @@ class Table(Widget, can_focus=True):
         self.reversed = False
         self._at = 0
         self._top = 0
-        self._styles_of: dict[tuple[str, str], Style] = {}
 
     # --- what it shows
 
@@ -240,23 +237,6 @@ class Table(Widget, can_focus=True):
 
     # --- drawing
 
-    def notify_style_update(self) -> None:
-        """The theme or the stylesheet changed."""
-        self._styles_of.clear()
-        super().notify_style_update()
-
-    def _style(self, tone: Tone, base: str = "") -> Style:
-        key = (tone, base)
-        style = self._styles_of.get(key)
-        if style is None:
-            style = self.rich_style
-            if tone:
-                style += self.get_component_rich_style(f"tone--{tone}", partial=True)
-            if base:
-                style += self.get_component_rich_style(base, partial=True)
-            self._styles_of[key] = style
-        return style
-
     def _layout_columns(self) -> list[tuple[Column, int]]:
         return fit(self.columns, max(1, self.size.width - 3))
 
@@ -269,13 +249,13 @@ class Table(Widget, can_focus=True):
         if index < len(self.rows):
             return self._row(self.rows[index], index == self._at, width)
         if not self.rows and y == 2 and self.empty:
-            style = self._style("") + self.get_component_rich_style("table--empty", partial=True)
+            style = self.style_of("") + self.get_component_rich_style("table--empty", partial=True)
             return Strip([Segment(f"  {self.empty}", style)]).adjust_cell_length(width, style)
-        return Strip.blank(width, self._style(""))
+        return Strip.blank(width, self.style_of(""))
 
     def _header(self, width: int) -> Strip:
-        style = self._style("", "table--header")
-        strong = style + self._style("accent").without_color + Style(bold=True)
+        style = self.style_of("", "table--header")
+        strong = style + self.style_of("accent").without_color + Style(bold=True)
         segments = [Segment("  ", style)]
         for column, wide in self._layout_columns():
             title = column.title
@@ -291,18 +271,18 @@ class Table(Widget, can_focus=True):
         base = ""
         if current:
             base = "table--cursor" if self.has_focus else "table--cursor-blurred"
-        plain = self._style("", base)
+        plain = self.style_of("", base)
         marked = row.id in self.marked
         edge = "▌" if current and self.has_focus else " "
         segments = [
-            Segment(edge, self._style("accent", base)),
-            Segment("+" if marked else " ", self._style("warn", base)),
+            Segment(edge, self.style_of("accent", base)),
+            Segment("+" if marked else " ", self.style_of("warn", base)),
         ]
         for column, wide in self._layout_columns():
             content: Cell = row.cells[column.key]
             if column.key.endswith("_line"):
                 content = tuple((text[-wide:], tone) for text, tone in content)
             for text, tone in clip(content, wide, column.right):
-                segments.append(Segment(text, self._style(tone, base)))
+                segments.append(Segment(text, self.style_of(tone, base)))
             segments.append(Segment(" ", plain))
         return Strip(segments).adjust_cell_length(width, plain)
