@@ -55,8 +55,14 @@ class Container:
     mounts: list[Json] = field(default_factory=list)
     state: State = field(default_factory=State)
     restart_count: int = 0
-    # The user stopped it: restart policies other than `always` leave it alone.
+    # The user stopped it: no restart policy brings it back before the engine is started anew.
     user_stopped: bool = False
+    # "starting" while a start is under way, so that a restarted engine undoes or completes it.
+    phase: str = ""
+    # The boot in which it was last started: after another one its process is gone for certain.
+    boot: str = ""
+    # Volumes made for this container alone, which `rm -v` and `--rm` delete.
+    anonymous_volumes: list[str] = field(default_factory=list)
 
     @property
     def tty(self) -> bool:

@@ -1,0 +1,154 @@
+"""From the end of a container's process to a container at rest.
+
+The process is watched by pidfd; its exit code is in the file conmon writes to the exit folder a
+moment later. Then the runtime's state, the network and the mount go, those who wait are told, and
+the restart policy has its say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from ..host import files, process
+from ..host.threads import offload
+from . import cgroups, conmon
+from .context import Context, cgroup_path
+from .types import Container
+
+# Of a process whose supervisor died with it: nobody has its code.
+UNKNOWN = 255
+AfterExit = Callable[[Container], Awaitable[None]]
+
+
+async def watch(context: Context, container: Container, after: AfterExit) -> None:
+    """Wait for the running process of `container` to end, settle it, then call `after`.
+
+    `after` is called without the lock: it may start the container again, or remove it.
+    """
+    live = context.live(container)
+    await _ended(container.state.pid, container.state.pid_started)
+    code, finished, oom = await _verdict(context, container)
+    async with live.lock:
+        await settle(context, container, code, finished, oom)
+    await after(container)
+
+
+async def _ended(pid: int, started: int) -> None:
+    """Until the process is gone, by pidfd: no polling, and no mistaking a reused pid for it."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    try:
+        if not process.is_alive(pid, started):
+            return
+        loop.add_reader(fd, gone.set)
+        await gone.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+
+
+async def _verdict(context: Context, container: Container) -> tuple[int, int, bool]:
+    """(exit code, end in ns, whether out of memory) as conmon wrote them.
+
+    conmon drains the output before it writes: for as long as it lives the file will come. Its
+    lock is released just before the file appears, hence the last look after a pause.
+    """
+    path = context.options.run_root / "exits" / container.id
+    patience = 0.1
+    while not path.exists():
+        if not await offload(conmon.is_held, container.bundle):
+            if patience <= 0:
+                break
+            patience -= 0.002
+        await pause(0.002)
+    return await offload(read_exit, context, container)
+
+
+async def pause(seconds: float) -> None:
+    """Give conmon that long to write; the kernel has no event for the release of a lock."""
+    await asyncio.sleep(seconds)
+
+
+def read_exit(context: Context, container: Container) -> tuple[int, int, bool]:
+    """(exit code, end in ns, whether out of memory) from the exit file; blocks.
+
+    Without a file the code is `UNKNOWN` and the time is now.
+    """
+    path = context.options.run_root / "exits" / container.id
+    oom = (container.bundle / "oom").exists()
+    try:
+        return int(path.read_text(encoding="ascii")), path.stat().st_mtime_ns, oom
+    except (FileNotFoundError, ValueError):
+        return UNKNOWN, time.time_ns(), oom
+
+
+async def settle(
+    context: Context, container: Container, code: int, finished: int, oom: bool
+) -> None:
+    """Record that the process ended and clear what it used; the caller holds the lock."""
+    live, state = context.live(container), container.state
+    pid = state.pid
+    state.status, state.exit_code, state.finished = "exited", code, finished
+    state.oom_killed = oom
+    state.pid = state.pid_started = 0
+    if code == UNKNOWN and not (context.options.run_root / "exits" / container.id).exists():
+        state.error = "exit code unknown: the container's supervisor (conmon) was killed"
+    container.phase = ""
+    if live.health is not None:
+        live.health.cancel()
+        live.health = None
+    if live.console is not None:
+        live.console.close()
+        live.console = None
+    await context.roster.save(container)
+    if oom:
+        context.emit(container, "oom")
+    seconds = max(0, finished - state.started) // 1_000_000_000
+    context.emit(container, "die", exitCode=str(code), execDuration=str(seconds))
+    live.settle(live.next_exit, code, state.error)
+    await clear(context, container, pid)
+    live.exited.set()
+
+
+async def clear(context: Context, container: Container, pid: int = 0) -> None:
+    """Take away what a run needs: runtime state, cgroup, network, mount, exit file. Idempotent."""
+    context.execs.forget(container.id)
+    path = cgroup_path(context.options, container)
+    await context.runtime.delete(container.id, force=True)
+    await context.networks.leave(container.id)
+    await offload(_clear_kernel, path)
+    await offload(context.store.snapshots.unmount, container.id)
+    await offload(files.unlink, context.options.run_root / "exits" / container.id)
+
+
+def _clear_kernel(path: str) -> None:
+    # Processes of the container outlive its init only without a pid namespace of its own.
+    if cgroups.members(path):
+        cgroups.kill(path)
+        deadline = time.monotonic() + 5
+        while cgroups.members(path) and time.monotonic() < deadline:
+            time.sleep(0.005)
+    cgroups.remove(path)
+
+
+async def stop_tasks(context: Context) -> None:
+    """End every watch, health check and pending restart; the containers run on."""
+    tasks = [
+        task
+        for live in context.lives.all()
+        for task in (live.watch, live.restart, live.health)
+        if task is not None
+    ]
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,149 @@
+"""The engine: opens everything, holds it, closes it. Containers run on without it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from contextlib import AsyncExitStack
+
+from ..host import clock
+from ..host.threads import offload
+from ..storage.starter import build_starter
+from ..storage.store import Store
+from . import departure
+from .containers import Containers
+from .context import Context
+from .events import Events
+from .execs import Execs
+from .images import Images
+from .lifecycle import Lifecycle
+from .live import Lives
+from .networks import Networks
+from .options import Options
+from .reconcile import reconcile, start_wanted
+from .roster import Roster
+from .runtime import Runtime
+from .stats import Stats
+from .types import Json
+from .volumes import Volumes
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """One engine over one root. `open` makes it, `close` lets go of it.
+
+    Lifecycle: store, journal, runtime, networks; then the reconciliation with what runs; then
+    statistics. Closing stops no container: conmon holds each one's streams, log and exit code.
+    """
+
+    containers: Containers
+    images: Images
+    networks: Networks
+    volumes: Volumes
+    execs: Execs
+    events: Events
+    stats: Stats
+    store: Store
+    runtime: Runtime
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.started = time.time_ns()
+        self._stack = AsyncExitStack()
+
+    @classmethod
+    async def open(cls, options: Options) -> Engine:
+        """Open the engine and bring its containers back under watch.
+
+        Raises BayError when the host lacks what it needs; nothing stays open then.
+        """
+        engine = cls(options)
+        try:
+            await engine._open()
+        except BaseException:
+            await engine._stack.aclose()
+            raise
+        return engine
+
+    async def _open(self) -> None:
+        options = self.options
+        _make_folders(options)
+        self.events = Events()
+        self.store = await offload(Store.open, options.root)
+        self._stack.push_async_callback(offload, self.store.close)
+        roster = Roster(self.store.db, options.root / "containers")
+        await offload(roster.load)
+        self.runtime = await Runtime.probe(options.runtime, options.run_root)
+        self.networks = Networks(self.store.db, options, self.events)
+        self._stack.push_async_callback(self.networks.close)
+        await self.networks.open()
+        self.images = Images(self.store, options, self.events, roster.all)
+        self.volumes = Volumes(self.store, self.events, roster.all)
+        self.execs = Execs(self.runtime, options, self.events)
+        context = Context(
+            options=options,
+            store=self.store,
+            roster=roster,
+            lives=Lives(),
+            runtime=self.runtime,
+            networks=self.networks,
+            images=self.images,
+            volumes=self.volumes,
+            events=self.events,
+            execs=self.execs,
+            boot=clock.boot_id(),
+        )
+        lifecycle = Lifecycle(context)
+        self.containers = Containers(context, lifecycle)
+        self._stack.push_async_callback(departure.stop_tasks, context)
+        await reconcile(context, lifecycle)
+        await self._ensure_starter()
+        self.stats = Stats(options, roster.all)
+        sampling = asyncio.create_task(self.stats.run(), name="stats")
+        self._stack.push_async_callback(_cancel, sampling)
+        await start_wanted(context, lifecycle)
+
+    async def _ensure_starter(self) -> None:
+        """The embedded image, once in the life of a root: who removed it does not want it."""
+        marker = self.options.root / ".starter"
+        if marker.exists():
+            return
+        image = await offload(build_starter, self.store)
+        if image is not None:
+            await offload(marker.touch)
+            _log.info("built the starter image %s", image.id[7:19])
+
+    async def info(self) -> Json:
+        """Docker's `/info`."""
+        from .info import info  # it reads the engine whole, as this module reads its parts
+
+        return await info(self)
+
+    def version(self) -> Json:
+        """Docker's `/version`."""
+        from .info import version
+
+        return version(self)
+
+    async def close(self) -> None:
+        """Let go of everything; the containers run on."""
+        await self._stack.aclose()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _make_folders(options: Options) -> None:
+    """The engine's own folders, closed to everyone else as Docker's are."""
+    options.root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    # Others must pass through to the socket, and conmon's terminals need a short, private path.
+    options.run_root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    os.chmod(options.root, 0o711)
+    (options.root / "containers").mkdir(mode=0o710, exist_ok=True)
+    for name in ("exits", "netns", "runtime"):
+        (options.run_root / name).mkdir(mode=0o700, exist_ok=True)

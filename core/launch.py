@@ -1,0 +1,149 @@
+"""Starting a container: from a row in the journal to a running process, each step with its undo.
+
+The journal says "starting" before the first step and "running" after the last; what a crash
+between them leaves is undone by `core.reconcile`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ..host import files, process
+from ..host.errors import ConflictError, NotFoundError, RuntimeFailedError
+from ..host.threads import offload
+from . import cgroups, conmon, etcfiles, logconfig, spec
+from .console import Console
+from .context import Context, cgroup_path
+from .types import Container
+
+
+async def launch(context: Context, container: Container) -> None:
+    """Start `container`'s process; the caller holds its lock. The state is running afterwards.
+
+    Raises what the failing step raised, with every earlier one undone and the error noted in the
+    container's state. RuntimeFailedError has the exit code Docker gives for it.
+    """
+    live = context.live(container)
+    state = container.state
+    container.phase = "starting"
+    container.boot = context.boot
+    state.pid = state.pid_started = 0
+    await context.roster.save(container)
+    try:
+        async with AsyncExitStack() as undo:
+            await _steps(context, container, undo)
+            undo.pop_all()
+    except BaseException as error:
+        container.phase = ""
+        state.pid = state.pid_started = 0
+        state.error = str(error)
+        state.exit_code = error.code if isinstance(error, RuntimeFailedError) else 128
+        state.status = "created" if not state.started else "exited"
+        await context.roster.save(container)
+        raise
+    finally:
+        live.size = None
+
+
+async def _steps(context: Context, container: Container, undo: AsyncExitStack) -> None:
+    options, live, state = context.options, context.live(container), container.state
+    rootfs = await offload(context.store.snapshots.mount, container.id)
+    undo.push_async_callback(offload, context.store.snapshots.unmount, container.id)
+
+    undo.push_async_callback(context.networks.leave, container.id)
+    netns = await context.networks.join(container)
+    await offload(etcfiles.write, container, options)
+
+    request = spec.SpecRequest(
+        container=container,
+        rootfs=rootfs,
+        netns=netns,
+        cgroup_path=cgroup_path(options, container),
+        pid_ns=_namespace(context, container, "PidMode", "pid"),
+        ipc_ns=_namespace(context, container, "IpcMode", "ipc"),
+    )
+    document = await offload(spec.build, request)
+    size = live.size or _console_size(container)
+    if container.tty and size and "process" in document:
+        document["process"]["consoleSize"] = {"height": size[0], "width": size[1]}
+    await offload(files.write_json, container.bundle / "config.json", document)
+    await offload(_forget_last_run, context, container)
+
+    log = logconfig.path(container)
+    undo.push_async_callback(offload, cgroups.remove, cgroup_path(options, container))
+    undo.push_async_callback(_delete, context, container)
+    pid = await conmon.create(
+        context.runtime,
+        conmon.Launch(
+            id=container.id,
+            name=container.name,
+            bundle=container.bundle,
+            tty=container.tty,
+            stdin_open=bool(container.config["OpenStdin"]),
+            stdin_once=bool(container.config["StdinOnce"]),
+            log_path=log,
+            exit_dir=options.run_root / "exits",
+        ),
+    )
+    console = await Console.open(container.bundle, container.tty)
+    undo.callback(console.close)
+    state.pid, state.pid_started = pid, process.start_time(pid)
+    await context.roster.save(container)
+    if container.tty and size:
+        await console.resize(*size)
+    live.console = console
+    undo.callback(setattr, live, "console", None)
+    for bind in live.pending:
+        bind(console)
+    live.pending.clear()
+
+    await context.runtime.start(container.id)
+    state.status, state.error, state.exit_code = "running", "", 0
+    state.oom_killed = False
+    state.started, state.finished = time.time_ns(), 0
+    container.phase = ""
+    live.exited.clear()
+    await context.roster.save(container)
+
+
+async def _delete(context: Context, container: Container) -> None:
+    """Undo of the creation: the runtime's container goes, started or not."""
+    await context.runtime.delete(container.id, force=True)
+    await offload(files.unlink, context.options.run_root / "exits" / container.id)
+
+
+def _forget_last_run(context: Context, container: Container) -> None:
+    """What the last run left: conmon refuses to write over its own files."""
+    for name in ("exit", "oom", "attach", "ctl", "winsz", "pidfile", "conmon.pid", "oci.log"):
+        files.unlink(container.bundle / name)
+    files.unlink(context.options.run_root / "exits" / container.id)
+    for leftover in container.bundle.glob("conmon-term.*"):
+        leftover.unlink(missing_ok=True)
+    shutil.rmtree(container.bundle / "execs", ignore_errors=True)
+
+
+def _console_size(container: Container) -> tuple[int, int] | None:
+    size = container.host_config.get("ConsoleSize") or [0, 0]
+    return (size[0], size[1]) if size[0] and size[1] else None
+
+
+def _namespace(context: Context, container: Container, mode: str, kind: str) -> Path | None:
+    """The namespace file of another container this one shares, for `container:NAME` modes.
+
+    Raises NotFoundError, or ConflictError when the other one does not run.
+    """
+    value: str = container.host_config.get(mode) or ""
+    if not value.startswith("container:"):
+        return None
+    try:
+        other = context.roster.find(value.partition(":")[2])
+    except NotFoundError as error:
+        raise NotFoundError(f"cannot join {kind} namespace: {error}") from error
+    if not other.state.running:
+        raise ConflictError(
+            f"cannot join {kind} namespace of container {other.name}: it is not running"
+        )
+    return Path(f"/proc/{other.state.pid}/ns/{kind}")

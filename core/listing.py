@@ -1,0 +1,130 @@
+"""Which containers `ps` and `prune` mean."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from ..host.errors import InvalidError, NotFoundError
+from . import filters as filtering
+from .context import Context
+from .filters import Filters
+from .types import Container
+
+_PS = frozenset(
+    (
+        *("ancestor", "before", "expose", "exited", "health", "id", "is-task", "isolation"),
+        *("label", "name", "network", "publish", "since", "status", "volume"),
+    )
+)
+_STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+
+
+def select(
+    context: Context, containers: list[Container], everything: bool, limit: int, wanted: Filters
+) -> list[Container]:
+    """The containers `ps` shows, newest first. Raises InvalidError for an unknown filter."""
+    for key in wanted:
+        if key not in _PS:
+            raise InvalidError(f"invalid filter '{key}'")
+    for status in wanted.get("status", []):
+        if status not in _STATES:
+            raise InvalidError(f"invalid filter 'status={status}': use one of {', '.join(_STATES)}")
+    rows = sorted(containers, key=lambda container: container.created, reverse=True)
+    if wanted.get("before"):
+        edge = context.roster.find(wanted["before"][0]).created
+        rows = [row for row in rows if row.created < edge]
+    if wanted.get("since"):
+        edge = context.roster.find(wanted["since"][0]).created
+        rows = [row for row in rows if row.created > edge]
+    if not (everything or limit or wanted.get("status") or wanted.get("exited")):
+        rows = [row for row in rows if row.state.running or row.state.status == "restarting"]
+    ancestors = _ancestors(context, wanted)
+    rows = [row for row in rows if _matches(context, row, wanted, ancestors)]
+    return rows[:limit] if limit > 0 else rows
+
+
+def _ancestors(context: Context, wanted: Filters) -> set[str]:
+    """The ids of the images named by `ancestor`, and of those built on them."""
+    result: set[str] = set()
+    images = context.store.images
+    for ref in wanted.get("ancestor", []):
+        try:
+            base = images.resolve(ref)
+        except (NotFoundError, InvalidError):
+            continue
+        for image in images.all():
+            if image.diff_ids[: len(base.diff_ids)] == base.diff_ids:
+                result.add(image.id)
+    return result
+
+
+def _matches(context: Context, container: Container, wanted: Filters, ancestors: set[str]) -> bool:
+    def of(key: str) -> list[str]:
+        return wanted.get(key, [])
+
+    state = container.state
+    health = (state.health or {}).get("Status", "none")
+    networks = {
+        value
+        for name, settings in container.networks.items()
+        for value in (name, settings.get("NetworkID", ""))
+    }
+    volumes = {
+        value
+        for point in container.mounts
+        for value in (point.get("Name"), point["Destination"], point.get("Source"))
+    }
+    ports = context.networks.ports(container) or {}
+    published = {binding["HostPort"] for bindings in ports.values() for binding in bindings or []}
+    exposed = set(container.config.get("ExposedPorts") or {})
+    return all(
+        (
+            not of("id") or any(container.id.startswith(value) for value in of("id")),
+            not of("name") or any(_named(container, value) for value in of("name")),
+            filtering.match_labels(container.config["Labels"] or {}, of("label")),
+            not of("status") or state.status in of("status"),
+            not of("exited") or (state.status == "exited" and str(state.exit_code) in of("exited")),
+            not of("health") or health in of("health"),
+            not of("ancestor") or container.image in ancestors,
+            not of("network") or bool(networks & set(of("network"))),
+            not of("volume") or bool(volumes & set(of("volume"))),
+            not of("publish") or bool(published & {_port(value) for value in of("publish")}),
+            not of("expose")
+            or bool({_port(e) for e in exposed} & {_port(v) for v in of("expose")}),
+        )
+    )
+
+
+def _port(text: str) -> str:
+    return text.partition("/")[0]
+
+
+def _named(container: Container, pattern: str) -> bool:
+    try:
+        return re.search(pattern, f"/{container.name}") is not None or (
+            re.search(pattern, container.name) is not None
+        )
+    except re.error as error:
+        raise InvalidError(f"invalid filter 'name={pattern}': {error}") from error
+
+
+def prunable(containers: list[Container], wanted: Filters) -> list[Container]:
+    """What `container prune` removes. Raises InvalidError for an unknown filter."""
+    for key in wanted:
+        if key not in ("label", "label!", "until"):
+            raise InvalidError(f"invalid filter '{key}'")
+    until = time.time_ns()
+    if wanted.get("until"):
+        until = filtering.until_ns(wanted["until"][0])
+    return [
+        container
+        for container in containers
+        if container.state.status in ("created", "exited", "dead")
+        and container.created < until
+        and filtering.match_labels(container.config["Labels"] or {}, wanted.get("label", []))
+        and not any(
+            filtering.match_labels(container.config["Labels"] or {}, [label])
+            for label in wanted.get("label!", [])
+        )
+    ]

@@ -1,0 +1,165 @@
+"""At the engine's start: hold the journal against the world, and make them agree.
+
+What runs is adopted. What ended meanwhile gets its exit code and time from the file conmon left.
+What was half made or half removed is undone or completed. What no row speaks of is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+
+from ..host import files, process
+from ..host.errors import BayError
+from ..host.threads import offload, offload_long
+from . import cgroups, conmon, departure, removal, restart
+from .console import Console
+from .context import Context
+from .lifecycle import Lifecycle
+from .types import Container
+
+_log = logging.getLogger(__name__)
+
+
+async def reconcile(context: Context, lifecycle: Lifecycle) -> None:
+    """Bring every container to rest or back under watch, then clear what belongs to none."""
+    for container in context.roster.all():
+        try:
+            await _one(context, lifecycle, container)
+        except (BayError, OSError) as error:
+            _log.error("container %s could not be reconciled: %s", container.name, error)
+            container.state.error = str(error)
+    alive = {item.id for item in context.roster.all() if item.state.running}
+    await context.networks.reconcile(alive)
+    await _orphans(context, alive)
+
+
+async def start_wanted(context: Context, lifecycle: Lifecycle) -> None:
+    """Start what the restart policies want to run; called once everything else serves."""
+    for container in context.roster.all():
+        if container.state.status == "exited" and restart.wanted_at_boot(container):
+            container.user_stopped = False
+            lifecycle.schedule_restart(container, restart.FIRST)
+
+
+async def _one(context: Context, lifecycle: Lifecycle, container: Container) -> None:
+    state = container.state
+    if state.status == "removing":
+        await removal.finish(context, container, volumes=True)
+        return
+    if not container.bundle.is_dir():
+        # The crash was between the row and the folder: it never existed.
+        await removal.finish(context, container, volumes=True)
+        return
+    if container.phase == "starting" or state.running:
+        await _was_alive(context, lifecycle, container)
+    elif state.status == "restarting":
+        state.status = "exited"
+        await departure.clear(context, container)
+        await context.roster.save(container)
+    if container.state.status == "exited" and container.host_config["AutoRemove"]:
+        await removal.finish(context, container, volumes=True)
+
+
+async def _was_alive(context: Context, lifecycle: Lifecycle, container: Container) -> None:
+    state = container.state
+    same_boot = container.boot == context.boot
+    lives = same_boot and process.is_alive(state.pid, state.pid_started)
+    if lives and (container.phase != "starting" or await _has_started(context, container)):
+        await _adopt(context, lifecycle, container)
+        return
+    if container.phase == "starting" and lives:
+        _log.warning("container %s was being started when the engine died", container.name)
+        await _undo_start(context, container)
+        return
+    if container.phase == "starting" and not state.pid:
+        await _undo_start(context, container)
+        return
+    await _record_exit(context, container)
+
+
+async def _has_started(context: Context, container: Container) -> bool:
+    status = await context.runtime.status(container.id)
+    return status in ("running", "paused")
+
+
+async def _adopt(context: Context, lifecycle: Lifecycle, container: Container) -> None:
+    live, state = context.live(container), container.state
+    status = await context.runtime.status(container.id)
+    state.status = "paused" if status == "paused" else "running"
+    state.started = state.started or time.time_ns()
+    container.phase = ""
+    if await offload(conmon.is_held, container.bundle):
+        live.console = await Console.open(container.bundle, container.tty)
+    else:
+        state.error = "degraded: its supervisor (conmon) was killed; output is no longer logged"
+    await context.roster.save(container)
+    lifecycle.adopt(container)
+
+
+async def _undo_start(context: Context, container: Container) -> None:
+    """Take back a start that never reached its process; the container is as before it."""
+    state = container.state
+    await offload(_kill_supervisor, container)
+    await departure.clear(context, container)
+    container.phase = ""
+    state.pid = state.pid_started = 0
+    if state.running:
+        state.status = "exited"
+    state.status = "exited" if state.started else "created"
+    state.error = "the engine was killed while it started this container"
+    await context.roster.save(container)
+
+
+def _kill_supervisor(container: Container) -> None:
+    """End a conmon whose engine died before it had told the pid: its container never starts."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((container.bundle / "conmon.pid").read_text(encoding="ascii"))
+        command = files.read_text(f"/proc/{pid}/cmdline", "")
+        if container.id in command:
+            os.kill(pid, 9)
+
+
+async def _record_exit(context: Context, container: Container) -> None:
+    exit_file = context.options.run_root / "exits" / container.id
+    if container.boot == context.boot and not exit_file.exists():
+        # conmon may still be draining what the process wrote.
+        for _ in range(500):
+            if exit_file.exists() or not await offload(conmon.is_held, container.bundle):
+                break
+            await departure.pause(0.01)
+    code, finished, oom = await offload(departure.read_exit, context, container)
+    known = exit_file.exists()
+    async with context.live(container).lock:
+        await departure.settle(context, container, code, finished, oom)
+    if not known:
+        reason = (
+            "its supervisor (conmon) was killed"
+            if container.boot == context.boot
+            else ("the host was restarted")
+        )
+        container.state.error = f"exit code unknown: {reason}"
+        await context.roster.save(container)
+
+
+async def _orphans(context: Context, alive: set[str]) -> None:
+    """Folders, snapshots, cgroups and exit files that no row speaks of."""
+    known = context.roster.ids()
+    parent = f"/{context.options.cgroup_parent}"
+    for name in await offload(cgroups.children, parent):
+        if name not in alive:
+            await offload(cgroups.kill, f"{parent}/{name}")
+            await offload(cgroups.remove, f"{parent}/{name}")
+    for folder in (context.options.root / "containers").iterdir():
+        if folder.name not in known:
+            await offload_long(files.remove_tree, folder)
+    for key in await offload(context.store.snapshots.all):
+        if key not in known:
+            await offload_long(context.store.snapshots.remove, key)
+        elif key not in alive:
+            await offload(context.store.snapshots.unmount, key)
+    for entry in (context.options.run_root / "exits").iterdir():
+        if entry.name not in alive:
+            files.unlink(entry)

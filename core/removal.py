@@ -1,0 +1,77 @@
+"""Removing a container: its writable layer, its folder, its own volumes, its row.
+
+The row says "removing" from the first step on and goes last, so that a crash anywhere between is
+completed by `core.reconcile`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from ..host import files
+from ..host.errors import ConflictError, NotFoundError
+from ..host.threads import offload, offload_long
+from . import departure
+from .context import Context
+from .types import Container
+
+
+async def remove(context: Context, container: Container, force: bool, volumes: bool) -> None:
+    """Remove `container`; with `force` kill it first, with `volumes` its anonymous volumes too.
+
+    Raises ConflictError when it runs and `force` is not given, or it is being removed already.
+    """
+    live, state = context.live(container), container.state
+    if state.status == "removing":
+        raise ConflictError(f"removal of container {container.name} is already in progress")
+    if state.running and not force:
+        hint = (
+            "unpause and then stop the container"
+            if state.status == "paused"
+            else "stop the container"
+        )
+        raise ConflictError(
+            f"cannot remove container {container.name!r}: container is {state.status}: "
+            f"{hint} before removing or force remove"
+        )
+    if live.restart is not None:
+        live.restart.cancel()
+        live.restart = None
+    # Whoever watches must find it settled and not bring it back.
+    container.user_stopped = True
+    if state.running:
+        await _end(context, container)
+    async with live.lock:
+        if context.roster.get(container.id) is None:
+            return
+        await finish(context, container, volumes)
+
+
+async def _end(context: Context, container: Container) -> None:
+    from .lifecycle import Lifecycle  # the two call each other
+
+    live = context.live(container)
+    live.keep = True
+    with contextlib.suppress(ConflictError):
+        await Lifecycle(context).kill(container, "SIGKILL")
+    await live.exited.wait()
+
+
+async def finish(context: Context, container: Container, volumes: bool) -> None:
+    """The removal itself, of a container that does not run; repeatable. The caller has the lock."""
+    live = context.live(container)
+    container.state.status = "removing"
+    await context.roster.save(container)
+    await departure.clear(context, container)
+    await offload_long(context.store.snapshots.remove, container.id)
+    await offload(files.remove_tree, container.bundle)
+    if volumes:
+        for name in container.anonymous_volumes:
+            # Another container may use it by --volumes-from; then it stays.
+            with contextlib.suppress(NotFoundError, ConflictError):
+                await context.volumes.remove(name, force=False, ignore=container.id)
+    await context.roster.drop(container)
+    live.settle(live.removal, container.state.exit_code, container.state.error)
+    live.settle(live.next_exit, container.state.exit_code, container.state.error)
+    context.emit(container, "destroy")
+    context.lives.forget(container.id)

@@ -1,0 +1,57 @@
+"""`docker update`: new limits and a new restart policy for a container, running or not."""
+
+from __future__ import annotations
+
+import copy
+
+from . import defaults, resources
+from .context import Context
+from .types import Container, Json
+
+_LIMITS = (
+    "CpuShares",
+    "Memory",
+    "CgroupParent",
+    "BlkioWeight",
+    "CpuPeriod",
+    "CpuQuota",
+    "CpuRealtimePeriod",
+    "CpuRealtimeRuntime",
+    "CpusetCpus",
+    "CpusetMems",
+    "MemoryReservation",
+    "MemorySwap",
+    "NanoCpus",
+    "PidsLimit",
+)
+
+
+async def update(context: Context, container: Container, wanted: Json) -> Json:
+    """Apply Docker's update request; `{"Warnings": …}`. Nothing changes when a value is refused.
+
+    Raises InvalidError for what cannot be meant, RuntimeFailedError when the kernel refuses.
+    """
+    new = copy.deepcopy(container.host_config)
+    for key in _LIMITS:
+        if wanted.get(key):
+            new[key] = wanted[key]
+    if wanted.get("PidsLimit") is not None:
+        new["PidsLimit"] = wanted["PidsLimit"]
+    if wanted.get("NanoCpus"):
+        new["CpuPeriod"] = new["CpuQuota"] = 0
+    elif wanted.get("CpuQuota") or wanted.get("CpuPeriod"):
+        new["NanoCpus"] = 0
+    policy = wanted.get("RestartPolicy") or {}
+    if policy.get("Name"):
+        new["RestartPolicy"] = {
+            "Name": policy["Name"],
+            "MaximumRetryCount": policy.get("MaximumRetryCount", 0),
+        }
+    new = defaults.host_config(new)
+    async with context.live(container).lock:
+        if container.state.running:
+            await context.runtime.update(container.id, resources.build(new))
+        container.host_config = new
+        await context.roster.save(container)
+    context.emit(container, "update")
+    return {"Warnings": None}
