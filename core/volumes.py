@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
-from pathlib import Path
 
 from ..host import clock
-from ..host.errors import ConflictError, NotFoundError
+from ..host.errors import ConflictError, InvalidError
 from ..host.threads import offload, offload_long
 from ..storage.store import Store
 from ..storage.volumes import Volume
 from . import filters as filtering
 from .events import Events
 from .filters import Filters
+from .names import new_id
 from .types import Container, Json
+
+_LIST = ("name", "label", "driver", "dangling")
+_PRUNE = ("label", "label!", "all")
 
 
 class Volumes:
-    """The engine's volumes: what API and containers ask of `storage.volumes`."""
+    """The engine's volumes: Docker's volume verbs over `storage.volumes`."""
 
     def __init__(
         self, store: Store, events: Events, containers: Callable[[], list[Container]]
@@ -26,3 +28,137 @@ class Volumes:
         self._store = store
         self._events = events
         self._containers = containers
+
+    async def ensure(
+        self, name: str, labels: dict[str, str], options: dict[str, str], *, anonymous: bool
+    ) -> Volume:
+        """The volume called `name`, made if there is none. Raises InvalidError for the name."""
+        known = {volume.name for volume in await offload(self._store.volumes.all)}
+        volume = await offload(
+            self._store.volumes.create, name, labels, options, anonymous=anonymous
+        )
+        if name not in known:
+            self._events.emit("volume", "create", volume.name, {"driver": "local"})
+        return volume
+
+    async def create(self, request: Json) -> Json:
+        """Docker's volume create request; the volume as `inspect` shows it.
+
+        Raises InvalidError for another driver than `local`, or a bad name or option.
+        """
+        driver = request.get("Driver") or "local"
+        if driver != "local":
+            raise InvalidError(f'volume driver "{driver}" is not there: only "local" is built in')
+        name = request.get("Name") or ""
+        volume = await self.ensure(
+            name or new_id(),
+            request.get("Labels") or {},
+            request.get("DriverOpts") or {},
+            anonymous=not name,
+        )
+        return _json(volume)
+
+    async def list(self, filters: Filters) -> Json:
+        """Docker's `{"Volumes": …, "Warnings": …}`."""
+        for key in filters:
+            if key not in _LIST:
+                raise InvalidError(f"invalid filter '{key}'")
+        used = self._used()
+        rows = []
+        for volume in await offload(self._store.volumes.all):
+            dangling = filters.get("dangling", [])
+            wanted = [value in ("1", "true", "True") for value in dangling]
+            if wanted and (volume.name not in used) not in wanted:
+                continue
+            names = filters.get("name", [])
+            if names and not any(name in volume.name for name in names):
+                continue
+            if not filtering.match_labels(volume.labels, filters.get("label", [])):
+                continue
+            if filters.get("driver") and "local" not in filters["driver"]:
+                continue
+            rows.append(_json(volume))
+        return {"Volumes": rows, "Warnings": None}
+
+    async def inspect(self, name: str) -> Json:
+        """One volume. Raises NotFoundError."""
+        return _json(await offload(self._store.volumes.get, name))
+
+    async def remove(self, name: str, force: bool = False, ignore: str | None = None) -> None:
+        """Delete a volume and what is in it.
+
+        Raises NotFoundError, or ConflictError while a container other than `ignore` refers to it;
+        `force` forgives only that it is not there (the API does that), as Docker's does.
+        """
+        volume = await offload(self._store.volumes.get, name)
+        users = [container.id for container in self._users(volume.name) if container.id != ignore]
+        if users:
+            raise ConflictError(
+                f"remove {name}: volume is in use - [{', '.join(users)}]: "
+                "remove these containers first"
+            )
+        await offload_long(self._store.volumes.remove, volume.name)
+        self._events.emit("volume", "destroy", volume.name, {"driver": "local"})
+
+    async def prune(self, filters: Filters) -> Json:
+        """Remove what no container refers to: the anonymous ones, with the filter `all` every."""
+        for key in filters:
+            if key not in _PRUNE:
+                raise InvalidError(f"invalid filter '{key}'")
+        everything = any(value in ("1", "true") for value in filters.get("all", []))
+        used = self._used()
+        deleted, freed = [], 0
+        for volume in await offload(self._store.volumes.all):
+            if volume.name in used or not (everything or volume.anonymous):
+                continue
+            if not filtering.match_labels(volume.labels, filters.get("label", [])):
+                continue
+            if any(filtering.match_labels(volume.labels, [x]) for x in filters.get("label!", [])):
+                continue
+            freed += await offload_long(self._store.volumes.size, volume.name)
+            await self.remove(volume.name)
+            deleted.append(volume.name)
+        return {"VolumesDeleted": deleted, "SpaceReclaimed": freed}
+
+    async def usage(self) -> list[Json]:
+        """Every volume with Docker's `UsageData`, for `system df`."""
+        rows = []
+        for volume in await offload(self._store.volumes.all):
+            size = await offload_long(self._store.volumes.size, volume.name)
+            row = _json(volume)
+            row["UsageData"] = {"Size": size, "RefCount": len(self._users(volume.name))}
+            rows.append(row)
+        return rows
+
+    def _users(self, name: str) -> list[Container]:
+        return [
+            container
+            for container in self._containers()
+            if any(
+                point["Type"] == "volume" and point.get("Name") == name
+                for point in container.mounts
+            )
+        ]
+
+    def _used(self) -> set[str]:
+        return {
+            point["Name"]
+            for container in self._containers()
+            for point in container.mounts
+            if point["Type"] == "volume" and point.get("Name")
+        }
+
+
+def _json(volume: Volume) -> Json:
+    labels = dict(volume.labels)
+    if volume.anonymous:
+        labels.setdefault("com.docker.volume.anonymous", "")
+    return {
+        "CreatedAt": clock.from_ns(volume.created),
+        "Driver": "local",
+        "Labels": labels or None,
+        "Mountpoint": str(volume.path),
+        "Name": volume.name,
+        "Options": volume.options or None,
+        "Scope": "local",
+    }
