@@ -46,5 +46,5 @@ class Context:
 
 def cgroup_path(options: Options, container: Container) -> str:
     """The cgroup of a container, below the mount point of each hierarchy."""
-    parent: str = container.host_config.get("CgroupParent") or f"/{options.cgroup_parent}"
-    return f"/{parent.strip('/')}/{container.id}"
+    parent: str = container.host_config.get("CgroupParent") or options.cgroup_parent
+    return f"{parent.strip('/')}/{container.id}"

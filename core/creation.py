@@ -10,8 +10,7 @@ from pathlib import Path
 from ..host import files
 from ..host.errors import InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
-from ..storage.images import Image
-from . import defaults, mounts
+from . import copyup, defaults, mounts
 from .context import Context
 from .names import new_id, random_name
 from .types import Container, Json
@@ -43,15 +42,16 @@ async def create(
         bundle=context.options.root / "containers" / key,
     )
     container.config["Hostname"] = container.config["Hostname"] or _hostname(container)
-    plan = await offload(mounts.plan, container, _sources(context, container))
+    wanted = await offload(mounts.parse, container.host_config, container.config.get("Volumes"))
+    inherited = _inherited(context, container)
     warnings = context.networks.check(container, networking.get("EndpointsConfig") or {})
     async with AsyncExitStack() as undo:
         undo.push_async_callback(discard, context, container)
         await context.roster.add(container)
-        await _volumes(context, container, image, plan)
+        fill = await _volumes(context, container, wanted, inherited)
         await offload(_make_folder, container)
         await offload(context.store.snapshots.create, key, image.diff_ids)
-        await _copy_up(context, container, plan)
+        await _copy_up(context, container, fill)
         await context.roster.save(container)
         undo.pop_all()
     context.emit(container, "create")
@@ -70,55 +70,71 @@ def _make_folder(container: Container) -> None:
         (container.bundle / name).touch(mode=0o644)
 
 
-def _sources(context: Context, container: Container) -> list[tuple[Container, bool]]:
-    """The containers of `--volumes-from`, each with whether its volumes are writable here."""
-    result: list[tuple[Container, bool]] = []
+def _inherited(context: Context, container: Container) -> list[Json]:
+    """The mount points of the containers of `--volumes-from`, the last one winning a target."""
+    points: dict[str, Json] = {}
     for item in container.host_config["VolumesFrom"] or []:
-        ref, _, mode = item.partition(":")
-        if mode not in ("", "ro", "rw", "z", "Z"):
-            raise InvalidError(f"invalid mode for volumes-from: {mode}")
-        result.append((context.roster.find(ref), mode != "ro"))
-    return result
+        ref, mode = mounts.parse_volumes_from(item)
+        for point in mounts.inherit(context.roster.find(ref).mounts, mode):
+            points[point["Destination"]] = point
+    return list(points.values())
 
 
 async def _volumes(
-    context: Context, container: Container, image: Image, plan: list[mounts.Planned]
-) -> None:
-    """Make or find each volume the plan names, and fill in the container's mount points."""
-    for planned in plan:
-        point = planned.point
-        if point["Type"] == "volume":
-            anonymous = not point["Name"]
-            volume = await context.volumes.ensure(
-                point["Name"] or new_id(), planned.labels, planned.options, anonymous=anonymous
-            )
-            if anonymous:
-                container.anonymous_volumes.append(volume.name)
-            point["Name"], point["Source"] = volume.name, str(volume.path)
-        elif point["Type"] == "bind" and planned.make_source:
-            await offload(os.makedirs, point["Source"], 0o755, exist_ok=True)
-        container.mounts.append(point)
+    context: Context, container: Container, wanted: list[mounts.Wanted], inherited: list[Json]
+) -> list[tuple[str, Path]]:
+    """Make or find each volume and folder that is wanted, and fill in the mount points.
+
+    Gives (target, folder) of each volume that the image's content is to be copied into.
+    """
+    own = {item.target for item in wanted if item.source or item.kind == "tmpfs"}
+    kept = [point for point in inherited if point["Destination"] not in own]
+    taken = {point["Destination"] for point in kept}
+    fill: list[tuple[str, Path]] = []
+    for item in wanted:
+        if item.target in taken:
+            continue
+        if item.kind != "volume":
+            if item.create_source:
+                await offload(_make_source, item.source)
+            container.mounts.append(item.point())
+            continue
+        anonymous = not item.source
+        volume = await context.volumes.ensure(
+            item.source or new_id(),
+            item.options.get("Labels") or {},
+            (item.options.get("DriverConfig") or {}).get("Options") or {},
+            anonymous=anonymous,
+        )
+        if anonymous:
+            container.anonymous_volumes.append(volume.name)
+        container.mounts.append(item.point(str(volume.path), volume.name))
+        if item.copy:
+            fill.append((item.target, volume.path))
+    container.mounts += kept
+    return fill
 
 
-async def _copy_up(context: Context, container: Container, plan: list[mounts.Planned]) -> None:
-    """Fill each new, empty volume from what the image has at its destination, as Docker does."""
-    wanted = [
-        planned
-        for planned in plan
-        if planned.point["Type"] == "volume" and planned.copy_up and not planned.subpath
-    ]
-    wanted = [p for p in wanted if await offload(_is_empty, Path(p.point["Source"]))]
-    if not wanted:
+def _make_source(path: str) -> None:
+    try:
+        os.makedirs(path, 0o755, exist_ok=True)
+    except FileExistsError:
+        return  # a file, a socket, a device: bound as it is
+    except OSError as error:
+        raise InvalidError(
+            f"error while creating mount source path '{path}': {error.strerror}"
+        ) from error
+
+
+async def _copy_up(context: Context, container: Container, fill: list[tuple[str, Path]]) -> None:
+    """Fill each empty volume from what the image has at its destination, as Docker does."""
+    empty = [pair for pair in fill if await offload(_is_empty, pair[1])]
+    if not empty:
         return
     rootfs = await offload(context.store.snapshots.mount, container.id)
     try:
-        for planned in wanted:
-            await offload_long(
-                mounts.copy_up,
-                rootfs,
-                planned.point["Destination"],
-                Path(planned.point["Source"]),
-            )
+        for target, folder in empty:
+            await offload_long(copyup.copy_up, rootfs, target, folder)
     finally:
         await offload(context.store.snapshots.unmount, container.id)
 

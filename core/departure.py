@@ -13,9 +13,9 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 
-from ..host import files, process
+from ..host import cgroups, files, process
 from ..host.threads import offload
-from . import cgroups, conmon
+from . import conmon
 from .context import Context, cgroup_path
 from .types import Container
 
@@ -122,21 +122,13 @@ async def clear(context: Context, container: Container, pid: int = 0) -> None:
     """Take away what a run needs: runtime state, cgroup, network, mount, exit file. Idempotent."""
     context.execs.forget(container.id)
     path = cgroup_path(context.options, container)
+    # Without a pid namespace of its own a container's processes outlive its init.
+    await offload(cgroups.kill, path)
     await context.runtime.delete(container.id, force=True)
     await context.networks.leave(container.id)
-    await offload(_clear_kernel, path)
+    await offload(cgroups.remove, path)
     await offload(context.store.snapshots.unmount, container.id)
     await offload(files.unlink, context.options.run_root / "exits" / container.id)
-
-
-def _clear_kernel(path: str) -> None:
-    # Processes of the container outlive its init only without a pid namespace of its own.
-    if cgroups.members(path):
-        cgroups.kill(path)
-        deadline = time.monotonic() + 5
-        while cgroups.members(path) and time.monotonic() < deadline:
-            time.sleep(0.005)
-    cgroups.remove(path)
 
 
 async def stop_tasks(context: Context) -> None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import AsyncExitStack
-from pathlib import Path
 
-from ..host import files, process
+from ..host import cgroups, files, process
 from ..host.errors import ConflictError, NotFoundError, RuntimeFailedError
 from ..host.threads import offload
-from . import cgroups, conmon, etcfiles, logconfig, spec
+from . import conmon, etcfiles, logconfig, spec
 from .console import Console
 from .context import Context, cgroup_path
-from .types import Container
+from .types import Container, Json
 
 
 async def launch(context: Context, container: Container) -> None:
@@ -57,8 +56,10 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
     netns = await context.networks.join(container)
     await offload(etcfiles.write, container, options)
 
+    image = await offload(_image_config, context, container)
     request = spec.SpecRequest(
         container=container,
+        image_config=image,
         rootfs=rootfs,
         netns=netns,
         cgroup_path=cgroup_path(options, container),
@@ -125,12 +126,20 @@ def _forget_last_run(context: Context, container: Container) -> None:
     shutil.rmtree(container.bundle / "execs", ignore_errors=True)
 
 
+def _image_config(context: Context, container: Container) -> Json:
+    """The OCI config of its image; what the container needs of it, it has since its creation."""
+    try:
+        return context.store.images.get(container.image).config
+    except NotFoundError:
+        return {}  # removed by force meanwhile
+
+
 def _console_size(container: Container) -> tuple[int, int] | None:
     size = container.host_config.get("ConsoleSize") or [0, 0]
     return (size[0], size[1]) if size[0] and size[1] else None
 
 
-def _namespace(context: Context, container: Container, mode: str, kind: str) -> Path | None:
+def _namespace(context: Context, container: Container, mode: str, kind: str) -> str | None:
     """The namespace file of another container this one shares, for `container:NAME` modes.
 
     Raises NotFoundError, or ConflictError when the other one does not run.
@@ -146,4 +155,4 @@ def _namespace(context: Context, container: Container, mode: str, kind: str) -> 
         raise ConflictError(
             f"cannot join {kind} namespace of container {other.name}: it is not running"
         )
-    return Path(f"/proc/{other.state.pid}/ns/{kind}")
+    return f"/proc/{other.state.pid}/ns/{kind}"

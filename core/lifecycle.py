@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import signal
 
-from ..host import process
+from ..host import cgroups, process
 from ..host.errors import BayError, ConflictError, InvalidError, NotModifiedError
 from ..host.threads import offload
-from . import cgroups, departure, health, launch, removal, restart
+from . import departure, health, launch, removal, restart
 from .context import Context, cgroup_path
 from .types import Container
 

@@ -11,10 +11,10 @@ import logging
 import os
 import time
 
-from ..host import files, process
+from ..host import cgroups, files, process
 from ..host.errors import BayError
 from ..host.threads import offload, offload_long
-from . import cgroups, conmon, departure, removal, restart
+from . import conmon, departure, removal, restart
 from .console import Console
 from .context import Context
 from .lifecycle import Lifecycle
@@ -144,11 +144,19 @@ async def _record_exit(context: Context, container: Container) -> None:
         await context.roster.save(container)
 
 
+def _cgroup_names(parent: str) -> set[str]:
+    names: set[str] = set()
+    for folder in cgroups.folders(parent):
+        if folder.is_dir():
+            names.update(entry.name for entry in folder.iterdir() if entry.is_dir())
+    return names
+
+
 async def _orphans(context: Context, alive: set[str]) -> None:
     """Folders, snapshots, cgroups and exit files that no row speaks of."""
     known = context.roster.ids()
-    parent = f"/{context.options.cgroup_parent}"
-    for name in await offload(cgroups.children, parent):
+    parent = context.options.cgroup_parent
+    for name in await offload(_cgroup_names, parent):
         if name not in alive:
             await offload(cgroups.kill, f"{parent}/{name}")
             await offload(cgroups.remove, f"{parent}/{name}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from ..host import process
+from ..host import cgroups, process
 from ..host.errors import BayError, ConflictError, InvalidError
 from ..host.threads import offload
-from . import cgroups
 from .context import Context, cgroup_path
 from .types import Container, Json
 
@@ -20,7 +19,7 @@ async def top(context: Context, container: Container, arguments: str) -> Json:
     """
     if not container.state.running:
         raise ConflictError(f"container {container.id} is not running")
-    pids = await offload(cgroups.members, cgroup_path(context.options, container))
+    pids = await offload(cgroups.processes, cgroup_path(context.options, container))
     words = shlex.split(arguments or "-ef")
     done = await offload(process.run, ["ps", *words])
     if done.code == 127:

@@ -50,7 +50,7 @@ async def update(context: Context, container: Container, wanted: Json) -> Json:
     new = defaults.host_config(new)
     async with context.live(container).lock:
         if container.state.running:
-            await context.runtime.update(container.id, resources.build(new))
+            await context.runtime.update(container.id, resources.oci(new))
         container.host_config = new
         await context.roster.save(container)
     context.emit(container, "update")
