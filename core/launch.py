@@ -70,8 +70,7 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
     size = live.size or _console_size(container)
     if container.tty and size and "process" in document:
         document["process"]["consoleSize"] = {"height": size[0], "width": size[1]}
-    await offload(files.write_json, container.bundle / "config.json", document)
-    await offload(_forget_last_run, context, container)
+    await offload(shutil.rmtree, container.bundle / "execs", ignore_errors=True)
 
     log = logconfig.path(container)
     undo.push_async_callback(offload, cgroups.remove, cgroup_path(options, container))
@@ -87,6 +86,7 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
             stdin_once=bool(container.config["StdinOnce"]),
             log_path=log,
             exit_dir=options.run_root / "exits",
+            spec=document,
         ),
     )
     console = await Console.open(container.bundle, container.tty)
@@ -114,16 +114,6 @@ async def _delete(context: Context, container: Container) -> None:
     """Undo of the creation: the runtime's container goes, started or not."""
     await context.runtime.delete(container.id, force=True)
     await offload(files.unlink, context.options.run_root / "exits" / container.id)
-
-
-def _forget_last_run(context: Context, container: Container) -> None:
-    """What the last run left: conmon refuses to write over its own files."""
-    for name in ("exit", "oom", "attach", "ctl", "winsz", "pidfile", "conmon.pid", "oci.log"):
-        files.unlink(container.bundle / name)
-    files.unlink(context.options.run_root / "exits" / container.id)
-    for leftover in container.bundle.glob("conmon-term.*"):
-        leftover.unlink(missing_ok=True)
-    shutil.rmtree(container.bundle / "execs", ignore_errors=True)
 
 
 def _image_config(context: Context, container: Container) -> Json:

@@ -102,6 +102,19 @@ class Runtime:
         """Thaw them."""
         await self._verb("resume", container_id)
 
+    async def status(self, container_id: str) -> str | None:
+        """created, running, paused or stopped as the runtime sees it; None when it knows none.
+
+        Of the OCI runtime specification's `state`. Costs a process: not for `ps`.
+        """
+        if not (self.state_root / container_id).exists():
+            return None
+        argv = [self.path, f"--root={self.state_root}", "state", container_id]
+        done = await process.run_async(argv)
+        if done.code != 0:
+            return None
+        return str(json.loads(done.stdout)["status"])
+
     async def update(self, container_id: str, resources: Json) -> None:
         """Set the OCI `resources` (see resources.py) of a container that has a process."""
         text = json.dumps(resources).encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..host import clock
 from ..host.errors import ConflictError, InvalidError
@@ -23,7 +23,7 @@ class Volumes:
     """The engine's volumes: Docker's volume verbs over `storage.volumes`."""
 
     def __init__(
-        self, store: Store, events: Events, containers: Callable[[], list[Container]]
+        self, store: Store, events: Events, containers: Callable[[], Sequence[Container]]
     ) -> None:
         self._store = store
         self._events = events
@@ -120,7 +120,7 @@ class Volumes:
             deleted.append(volume.name)
         return {"VolumesDeleted": deleted, "SpaceReclaimed": freed}
 
-    async def usage(self) -> list[Json]:
+    async def usage(self) -> Sequence[Json]:
         """Every volume with Docker's `UsageData`, for `system df`."""
         rows = []
         for volume in await offload(self._store.volumes.all):
@@ -130,7 +130,7 @@ class Volumes:
             rows.append(row)
         return rows
 
-    def _users(self, name: str) -> list[Container]:
+    def _users(self, name: str) -> Sequence[Container]:
         return [
             container
             for container in self._containers()
