@@ -99,16 +99,15 @@ async def _volumes(
                 await offload(_make_source, item.source)
             container.mounts.append(item.point())
             continue
-        anonymous = not item.source
         volume = await context.volumes.ensure(
-            item.source or new_id(),
+            item.source,
             item.options.get("Labels") or {},
             (item.options.get("DriverConfig") or {}).get("Options") or {},
-            anonymous=anonymous,
         )
-        if anonymous:
+        if volume.anonymous and not item.source:
             container.anonymous_volumes.append(volume.name)
-        container.mounts.append(item.point(str(volume.path), volume.name))
+        point = item.point(str(volume.path), volume.name)
+        container.mounts.append(point)
         if item.copy:
             fill.append((item.target, volume.path))
     container.mounts += kept

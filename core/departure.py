@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ..host import cgroups, files, process
+from ..host.errors import NotFoundError
 from ..host.threads import offload
 from . import conmon
 from .context import Context, cgroup_path
@@ -127,7 +128,8 @@ async def clear(context: Context, container: Container, pid: int = 0) -> None:
     await context.runtime.delete(container.id, force=True)
     await context.networks.leave(container.id)
     await offload(cgroups.remove, path)
-    await offload(context.store.snapshots.unmount, container.id)
+    with contextlib.suppress(NotFoundError):  # a removal that a crash interrupted took it
+        await offload(context.store.snapshots.unmount, container.id)
     await offload(files.unlink, context.options.run_root / "exits" / container.id)
 
 

@@ -14,7 +14,7 @@ def inspect(context: Context, container: Container) -> Json:
     """Docker's `ContainerJSON`, without the sizes (see `add_sizes`)."""
     config = container.config
     argv = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
-    merged = context.store.snapshots.merged(container.id)
+    merged = context.options.root / "snapshots" / container.id / "merged"
     result: Json = {
         "Id": container.id,
         "Created": clock.from_ns(container.created),

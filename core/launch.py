@@ -52,6 +52,11 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
     rootfs = await offload(context.store.snapshots.mount, container.id)
     undo.push_async_callback(offload, context.store.snapshots.unmount, container.id)
 
+    for point in container.mounts:
+        if point["Type"] == "volume":
+            # A volume with driver options is itself a mount; after a reboot it is none yet.
+            await offload(context.store.volumes.mount, point["Name"])
+
     undo.push_async_callback(context.networks.leave, container.id)
     netns = await context.networks.join(container)
     await offload(etcfiles.write, container, options)

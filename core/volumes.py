@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from ..host import clock
 from ..host.errors import ConflictError, InvalidError
 from ..host.threads import offload, offload_long
+from ..storage.snapshots import tree_size
 from ..storage.store import Store
 from ..storage.volumes import Volume
 from . import filters as filtering
 from .events import Events
 from .filters import Filters
-from .names import new_id
 from .types import Container, Json
 
 _LIST = ("name", "label", "driver", "dangling")
@@ -29,15 +29,14 @@ class Volumes:
         self._events = events
         self._containers = containers
 
-    async def ensure(
-        self, name: str, labels: dict[str, str], options: dict[str, str], *, anonymous: bool
-    ) -> Volume:
-        """The volume called `name`, made if there is none. Raises InvalidError for the name."""
+    async def ensure(self, name: str, labels: dict[str, str], options: dict[str, str]) -> Volume:
+        """The volume called `name`, made if there is none; a new anonymous one for no name.
+
+        Raises InvalidError for the name or the options, ConflictError for other options.
+        """
         known = {volume.name for volume in await offload(self._store.volumes.all)}
-        volume = await offload(
-            self._store.volumes.create, name, labels, options, anonymous=anonymous
-        )
-        if name not in known:
+        volume = await offload(self._store.volumes.create, name or None, labels, options)
+        if volume.name not in known:
             self._events.emit("volume", "create", volume.name, {"driver": "local"})
         return volume
 
@@ -51,10 +50,9 @@ class Volumes:
             raise InvalidError(f'volume driver "{driver}" is not there: only "local" is built in')
         name = request.get("Name") or ""
         volume = await self.ensure(
-            name or new_id(),
+            name,
             request.get("Labels") or {},
             request.get("DriverOpts") or {},
-            anonymous=not name,
         )
         return _json(volume)
 
@@ -115,7 +113,7 @@ class Volumes:
                 continue
             if any(filtering.match_labels(volume.labels, [x]) for x in filters.get("label!", [])):
                 continue
-            freed += await offload_long(self._store.volumes.size, volume.name)
+            freed += await offload_long(tree_size, volume.path)
             await self.remove(volume.name)
             deleted.append(volume.name)
         return {"VolumesDeleted": deleted, "SpaceReclaimed": freed}
@@ -124,7 +122,7 @@ class Volumes:
         """Every volume with Docker's `UsageData`, for `system df`."""
         rows = []
         for volume in await offload(self._store.volumes.all):
-            size = await offload_long(self._store.volumes.size, volume.name)
+            size = await offload_long(tree_size, volume.path)
             row = _json(volume)
             row["UsageData"] = {"Size": size, "RefCount": len(self._users(volume.name))}
             rows.append(row)
