@@ -16,7 +16,8 @@ class Attachment:
     """Reads a container's output and feeds its input; what the API hands to a hijacked connection.
 
     A container that does not run yet is waited for: `docker run` attaches first and starts then,
-    so that no byte is lost. `read` gives (1 stdout or 2 stderr, bytes), and None at the end.
+    so that no byte is lost. A `patient` one came before the start: the process waits for it as
+    for a pipe. `read` gives (1 stdout or 2 stderr, bytes), and None at the end.
     """
 
     def __init__(
@@ -24,11 +25,13 @@ class Attachment:
         live: Live,
         *,
         stdin: bool,
+        patient: bool,
         streams: frozenset[int],
         logs: AsyncIterator[LogEntry] | None,
     ) -> None:
         self._live = live
         self._stdin = stdin
+        self._patient = patient
         self._streams = streams
         self._logs = logs
         self._session: Session | None = None
@@ -46,7 +49,7 @@ class Attachment:
 
     def _bind(self, console: Console) -> None:
         if not self._closed:
-            self._session = console.session(stdin=self._stdin)
+            self._session = console.session(self._stdin, patient=self._patient)
         self._bound.set()
 
     def end(self) -> None:

@@ -137,7 +137,11 @@ class Containers:
                 running=lambda: False,
             )
         attachment = Attachment(
-            live, stdin=stdin and bool(container.config["OpenStdin"]), streams=streams, logs=replay
+            live,
+            stdin=stdin and bool(container.config["OpenStdin"]),
+            patient=live.console is None,
+            streams=streams,
+            logs=replay,
         )
         if stream:
             attachment.follow()

@@ -94,7 +94,9 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
             spec=document,
         ),
     )
-    console = await Console.open(container.bundle, container.tty)
+    console = await Console.open(
+        container.bundle, container.tty, bool(container.config["StdinOnce"])
+    )
     undo.callback(console.close)
     state.pid, state.pid_started = pid, process.start_time(pid)
     await context.roster.save(container)

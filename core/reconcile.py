@@ -92,7 +92,9 @@ async def _adopt(context: Context, lifecycle: Lifecycle, container: Container) -
     state.started = state.started or time.time_ns()
     container.phase = ""
     if await offload(conmon.is_held, container.bundle):
-        live.console = await Console.open(container.bundle, container.tty)
+        live.console = await Console.open(
+            container.bundle, container.tty, bool(container.config["StdinOnce"])
+        )
     else:
         state.error = "degraded: its supervisor (conmon) was killed; output is no longer logged"
     await context.roster.save(container)
