@@ -204,13 +204,13 @@ class Containers:
     async def summaries(
         self,
         all: bool = False,  # noqa: A002 - Docker's name for it
-        limit: int = 0,
+        limit: int | None = None,
         size: bool = False,
         filters: Filters | None = None,
     ) -> list[Json]:
         """The rows of `docker ps`, newest first."""
         # Off the loop: an `ancestor` filter reads the images' rows.
-        chosen = await offload(listing.select, self._context, self.all(), all, limit, filters or {})
+        chosen = await offload(listing.select, self._context, self.all(), all, limit or 0, filters or {})
         rows = []
         for container in chosen:
             row = inspection.summary(self._context, container)

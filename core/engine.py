@@ -123,11 +123,11 @@ class Engine:
 
         return await info(self)
 
-    def version(self) -> Json:
+    async def version(self) -> Json:
         """Docker's `/version`."""
         from .info import version
 
-        return version(self)
+        return await version(self)
 
     async def close(self) -> None:
         """Let go of everything; the containers run on."""
