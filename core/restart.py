@@ -22,7 +22,7 @@ def wanted(container: Container) -> bool:
     if name in ("always", "unless-stopped"):
         return True
     if name == "on-failure" and container.state.exit_code != 0:
-        return tries == 0 or container.restart_count < tries
+        return bool(tries == 0 or container.restart_count < tries)
     return False
 
 
@@ -36,8 +36,8 @@ def wanted_at_boot(container: Container) -> bool:
     if name == "always":
         return bool(container.state.started)
     if name == "unless-stopped":
-        return bool(container.state.started) and not container.user_stopped
-    return name == "on-failure" and bool(container.state.started) and wanted(container)
+        return container.state.started > 0 and not container.user_stopped
+    return name == "on-failure" and container.state.started > 0 and wanted(container)
 
 
 def next_backoff(container: Container, last: float) -> float:
