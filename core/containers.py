@@ -210,7 +210,9 @@ class Containers:
     ) -> list[Json]:
         """The rows of `docker ps`, newest first."""
         # Off the loop: an `ancestor` filter reads the images' rows.
-        chosen = await offload(listing.select, self._context, self.all(), all, limit or 0, filters or {})
+        chosen = await offload(
+            listing.select, self._context, self.all(), all, limit or 0, filters or {}
+        )
         rows = []
         for container in chosen:
             row = inspection.summary(self._context, container)
