@@ -8,22 +8,18 @@ sync pipe. From then on neither it nor the container needs this process. conmon 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
-import json
 import os
-import signal
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..host import cgroups, process
 from ..host.errors import RuntimeFailedError
 from ..host.files import read_text, unlink, write_json
 from ..host.threads import offload
 from .runtime import Runtime
 from .runtimeerrors import explain
+from .supervisor import Supervisor
 from .types import Json
 
 LOCK = "conmon.lock"
@@ -77,24 +73,28 @@ async def create(runtime: Runtime, launch: Launch) -> int:
     then, nor when cancelled: no conmon, no process, no cgroup, no runtime state.
     """
     await offload(_prepare, runtime, launch)
-    argv = _arguments(runtime, launch)
-    async with contextlib.AsyncExitStack() as undo:
-        held = await offload(_lock, launch.bundle)
-        undo.callback(os.close, held)
-        supervisor = Supervisor(argv, launch.bundle, launch.env, launch.bundle / "conmon.pid")
+    supervisor = Supervisor(
+        _arguments(runtime, launch), launch.bundle, launch.bundle / "conmon.pid", launch.env
+    )
+    held = await _lock(launch.bundle)
+    try:
         try:
-            pid, message = await supervisor.launch([held])
-        except BaseException:
-            await asyncio.shield(_abort(runtime, launch, supervisor))
-            raise
-    if pid > 0:
-        if launch.spec is not None:
-            await offload(runtime.keep_filter, launch.id, launch.spec)
-        return pid
-    await asyncio.shield(_abort(runtime, launch, supervisor))
-    log = read_text(launch.bundle / "oci.log", "")
-    args = launch.spec["process"]["args"] if launch.spec else []
-    raise explain(log, message, args, "create")
+            await supervisor.start([held])
+            answer = await supervisor.answer()
+        finally:
+            os.close(held)
+        pid = int(answer.get("data", -1))
+        if pid > 0:
+            supervisor.release()
+            if launch.spec is not None:
+                await offload(runtime.keep_filter, launch.id, launch.spec)
+            return pid
+        log = await offload(read_text, launch.bundle / "oci.log", "")
+        args = launch.spec["process"]["args"] if launch.spec else []
+        raise explain(log, str(answer.get("message") or ""), args, "create")
+    except BaseException:
+        await asyncio.shield(_abort(runtime, launch, supervisor))
+        raise
 
 
 def _prepare(runtime: Runtime, launch: Launch) -> None:
@@ -106,7 +106,7 @@ def _prepare(runtime: Runtime, launch: Launch) -> None:
         write_json(launch.bundle / "config.json", runtime.with_filter(launch.spec))
 
 
-def _lock(bundle: Path) -> int:
+async def _lock(bundle: Path) -> int:
     """The locked file descriptor that conmon inherits: while it is held, conmon lives."""
     fd = os.open(bundle / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     limit = time.monotonic() + _LOCK_SECONDS
@@ -120,7 +120,11 @@ def _lock(bundle: Path) -> int:
                 raise RuntimeFailedError(
                     f"the supervisor of the former run still holds {bundle / LOCK}"
                 ) from None
-        time.sleep(0.005)
+        try:
+            await asyncio.sleep(0.005)
+        except asyncio.CancelledError:
+            os.close(fd)
+            raise
 
 
 def is_held(bundle: Path) -> bool:
@@ -145,139 +149,3 @@ async def _abort(runtime: Runtime, launch: Launch, supervisor: Supervisor) -> No
     for name in ("attach", "ctl", "winsz", "pidfile", "conmon.pid", "exit"):
         unlink(launch.bundle / name)
     unlink(launch.exit_dir / launch.id)
-
-
-class Supervisor:
-    """One conmon process from its start until it has told the pid of what it supervises."""
-
-    def __init__(self, argv: list[str], folder: Path, env: dict[str, str], pid_file: Path) -> None:
-        self._argv = argv
-        self._folder = folder
-        self._env = env
-        self._pid_file = pid_file
-        self._process: subprocess.Popen[bytes] | None = None
-        self._told = False
-        self._fds: list[int] = []
-        # The read end of the sync pipe, while `keep_sync` asks for it.
-        self.sync = -1
-
-    async def launch(self, inherit: list[int], attach: int = -1) -> tuple[int, str]:
-        """Start conmon, take it out of our cgroups, give the word; the pid (or -1) and message.
-
-        `inherit` are file descriptors it keeps; `attach` the write end of an attach pipe.
-        """
-        self.sync, sync_end = os.pipe()
-        start_end, start = os.pipe()
-        env = {"_OCI_SYNCPIPE": str(sync_end), "_OCI_STARTPIPE": str(start_end)}
-        passed = [sync_end, start_end, *inherit]
-        if attach >= 0:
-            env["_OCI_ATTACHPIPE"] = str(attach)
-            passed.append(attach)
-        try:
-            try:
-                await offload(self._spawn, env, passed)
-            finally:
-                os.close(sync_end)
-                os.close(start_end)
-            self._told = True
-            os.write(start, b"\0")
-            return await self.answer()
-        finally:
-            os.close(start)
-            os.close(self.sync)
-            self.sync = -1
-
-    def _spawn(self, env: dict[str, str], passed: list[int]) -> None:
-        self._process = subprocess.Popen(
-            self._argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self._folder,
-            env={"PATH": process.PATH, **self._env, **env},
-            pass_fds=passed,
-            start_new_session=True,
-        )
-        cgroups.move_to_root(self._process.pid)
-
-    async def answer(self) -> tuple[int, str]:
-        """The next `{"data":…,"message":…}` line of the sync pipe; -1 at its end."""
-        line = await read_line(self.sync)
-        process_ = self._process
-        if process_ is not None:
-            # conmon's first process ends as soon as it has forked the one that stays.
-            await offload(process_.wait)
-        if not line:
-            return -1, ""
-        entry = json.loads(line)
-        return int(entry.get("data", -1)), str(entry.get("message") or "")
-
-    def kill(self) -> None:
-        """End conmon, with a runtime that is at work for it, and wait until it is gone; blocks."""
-        if self._process is None:
-            return
-        if not self._told:
-            # It has not forked yet: it is waiting for the word.
-            self._process.kill()
-        self._process.wait()
-        pid = int(read_text(self._pid_file, "0").strip() or 0)
-        if not pid:
-            return
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        try:
-            if _is_ours(pid, self._argv):
-                signal.pidfd_send_signal(fd, signal.SIGKILL)
-                while process.start_time(pid):
-                    time.sleep(0.002)
-        except ProcessLookupError:
-            pass
-        finally:
-            os.close(fd)
-
-
-def _is_ours(pid: int, argv: list[str]) -> bool:
-    """Whether `pid` runs this very command: the pid file may be older than the pid."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().split(b"\0")[:-1] == [os.fsencode(word) for word in argv]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-async def readable(fd: int) -> None:
-    """Wait until `fd` has something to read, or its end."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(fd, _settle, ready)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(fd)
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def read_line(fd: int) -> bytes:
-    """A line from a pipe, or what came before its end, without blocking the event loop.
-
-    It may read on behind a line that has more behind it: conmon's next line comes only after what
-    its reader does in answer to this one.
-    """
-    os.set_blocking(fd, False)
-    data = b""
-    while not data.endswith(b"\n"):
-        await readable(fd)
-        try:
-            chunk = os.read(fd, 65536)
-        except BlockingIOError:
-            continue
-        if not chunk:
-            break
-        data += chunk
-    return data

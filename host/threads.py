@@ -24,6 +24,19 @@ async def offload(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     return await asyncio.get_running_loop().run_in_executor(_short, call)
 
 
+async def complete(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`offload` for what makes something its caller must know of: a process, a descriptor.
+
+    A thread cannot be cancelled. When the caller is, it is told only once `function` is through.
+    """
+    task = asyncio.ensure_future(offload(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
 async def offload_long(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Like `offload`, for work of seconds or minutes: its own, bounded pool."""
     call = functools.partial(function, *args, **kwargs)

@@ -94,8 +94,11 @@ async def test_killed_for_memory(sandbox: Sandbox) -> None:
 async def test_pids_limit_and_limits_in_the_cgroup(sandbox: Sandbox) -> None:
     script = "sleep 99 & " * 20 + "wait"
     host_config = {"PidsLimit": 15, "NanoCpus": 500_000_000, "CpuShares": 512}
-    async with sandbox.running(["sh", "-c", script], host_config=host_config) as (container, con):
-        session = con.session(stdin=False)
+    async with sandbox.running(["sh", "-c", script], host_config=host_config) as (
+        container,
+        _,
+        session,
+    ):
         output = b""
         while b"can't fork" not in output:
             packet = await session.read()
@@ -109,7 +112,7 @@ async def test_pids_limit_and_limits_in_the_cgroup(sandbox: Sandbox) -> None:
 
 
 async def test_conmon_is_held_and_out_of_our_cgroups(sandbox: Sandbox) -> None:
-    async with sandbox.running(["sleep", "60"]) as (container, _):
+    async with sandbox.running(["sleep", "60"]) as (container, _, _):
         assert conmon.is_held(container.bundle)
         pid = int((container.bundle / "conmon.pid").read_text())
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bayplan.core import conmon, spec
-from bayplan.core.console import Console
+from bayplan.core.console import Console, Session
 from bayplan.core.runtime import Runtime
 from bayplan.core.types import Container
 from bayplan.host.inotify import MOVED_TO, Inotify
@@ -106,17 +106,20 @@ class Sandbox:
 
     @asynccontextmanager
     async def running(
-        self, command: Sequence[str], **settings: Any
-    ) -> AsyncIterator[tuple[Container, Console]]:
-        """A started container with its console; gone after the block."""
+        self, command: Sequence[str], *, patient: bool = False, keys: bytes = b"", **settings: Any
+    ) -> AsyncIterator[tuple[Container, Console, Session]]:
+        """A started container, its console, and a session that sees all output; gone after."""
         container = self.container(command, **settings)
+        config = container.config
         try:
             await self.create(container)
-            once = bool(container.config.get("StdinOnce"))
+            once = bool(config.get("StdinOnce"))
             console = await Console.open(container.bundle, container.tty, once)
             try:
+                stdin = bool(config.get("OpenStdin"))
+                session = console.session(stdin, patient=patient, detach_keys=keys)
                 await self.runtime.start(container.id)
-                yield container, console
+                yield container, console, session
             finally:
                 console.close()
         finally:
@@ -124,21 +127,12 @@ class Sandbox:
 
     async def run(self, command: Sequence[str], **settings: Any) -> tuple[int, bytes]:
         """Run to the end: exit code and all output, of both streams."""
-        container = self.container(command, **settings)
-        try:
-            await self.create(container)
-            console = await Console.open(container.bundle, container.tty)
-            session = console.session(stdin=False)
-            await self.runtime.start(container.id)
+        async with self.running(command, **settings) as (container, _, session):
             output = await read_all(session)
-            code = await self.exit_code(container)
-            console.close()
-            return code, output
-        finally:
-            await self.runtime.delete(container.id, force=True)
+            return await self.exit_code(container), output
 
 
-async def read_all(session: Any) -> bytes:
+async def read_all(session: Session) -> bytes:
     """All output of a session until its end."""
     output = b""
     while (packet := await asyncio.wait_for(session.read(), 30)) is not None:
