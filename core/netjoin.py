@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from ..host.errors import BayError, ConflictError, NotFoundError
 from ..host.threads import offload
@@ -42,12 +45,17 @@ class Joining:
         events: Any,
         roster: Roster | None,
     ) -> None:
-        self._state = state
-        self._kernel = kernel
-        self._options = options
-        self._events = events
-        self._roster = roster
+        self.state = state
+        self.kernel = kernel
+        self.options = options
+        self.events = events
+        self.roster = roster
         self.claims = PortClaims()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, container: str) -> asyncio.Lock:
+        """Held over every change of this container's networks."""
+        return self._locks.setdefault(container, asyncio.Lock())
 
     async def join(self, container: Container) -> str | None:
         """Give a starting container its network: the path of its namespace, None for the host's.
@@ -61,52 +69,57 @@ class Joining:
             return None
         if chosen.startswith("container:"):
             return await self._shared(container, chosen.partition(":")[2])
-        await self.leave(container.id)
-        try:
-            return str(await self._join(container, chosen))
-        except OSError as error:
-            await self.leave(container.id)
-            raise BayError(
-                f"failed to set up the network of container {container.name}: {error}"
-            ) from error
-        except BaseException:
-            await self.leave(container.id)
-            raise
+        async with self.lock(container.id):
+            await self._leave(container.id)
+            try:
+                return str(await self._join(container, chosen))
+            except OSError as error:
+                await self._leave(container.id)
+                raise BayError(
+                    f"failed to set up the network of container {container.name}: {error}"
+                ) from error
+            except BaseException:
+                await self._leave(container.id)
+                raise
 
     async def leave(self, container: str) -> None:
         """Take a container off everything; idempotent, and fast: the kernel clears up behind."""
-        endpoints = list(self._state.endpoints.get(container, []))
-        rows = self._state.ports.get(container, [])
-        await self._kernel.unmake(container, [item.host_link for item in endpoints], rows)
+        async with self.lock(container):
+            await self._leave(container)
+
+    async def _leave(self, container: str) -> None:
+        endpoints = list(self.state.endpoints.get(container, []))
+        rows = self.state.ports.get(container, [])
+        await self.kernel.unmake(container, [item.host_link for item in endpoints], rows)
         self.claims.release(container)
         if endpoints or rows:
-            await offload(self._state.journal.drop_container, container)
-        self._state.ports.pop(container, None)
-        self._state.free(endpoints)
+            await offload(self.state.journal.drop_container, container)
+        self.state.ports.pop(container, None)
+        self.state.free(endpoints)
         for endpoint in endpoints:
-            network = self._state.networks.get(endpoint.network)
+            network = self.state.networks.get(endpoint.network)
             if network is not None:
                 self.emit("disconnect", network, container)
         await self._rest(container)
 
     def ports(self, container: Container) -> Json:
         """Docker's `NetworkSettings.Ports` of a container."""
-        rows = self._state.ports.get(container.id, [])
+        rows = self.state.ports.get(container.id, [])
         if netcheck.mode(container) in ("host", "none"):
             return {}
         return netviews.ports(portspecs.keys(container.config, container.host_config), rows)
 
     def _plain(self, name: str, container: Container) -> Json:
         """The settings of a container in mode host or none: an id and nothing else."""
-        filled = netviews.settings(container.networks.get(name), self._state.find(name), None)
+        filled = netviews.settings(container.networks.get(name), self.state.find(name), None)
         filled["EndpointID"] = new_id()
         return filled
 
     async def _shared(self, container: Container, ref: str) -> str | None:
         """The namespace of the container whose network this one shares."""
         key = ref
-        if self._roster is not None:
-            other = self._roster.find(ref)
+        if self.roster is not None:
+            other = self.roster.find(ref)
             key = other.id
             if not other.state.running:
                 raise ConflictError(f"cannot join network of a non running container: {key}")
@@ -116,7 +129,7 @@ class Joining:
             if netcheck.mode(other).startswith("container:"):
                 container.networks = {}
                 return await self._shared(container, netcheck.mode(other).partition(":")[2])
-        path = self._kernel.path(key)
+        path = self.kernel.path(key)
         if not await offload(namespace.is_pinned, path):
             raise ConflictError(f"cannot join network of a non running container: {key}")
         container.networks = {}
@@ -125,25 +138,25 @@ class Joining:
     async def _join(self, container: Container, chosen: str) -> Path:
         if chosen == "none":
             container.networks = {"none": self._plain("none", container)}
-            return await self._kernel.make(container.id, [], [])
+            return await self.kernel.make(container.id, [], [])
         wanted = container.networks or {chosen: {}}
         plan = [(self._find_for(container, name), settings) for name, settings in wanted.items()]
-        prefix = self._options.link_prefix
+        prefix = self.options.link_prefix
         members = [
-            (network, self._state.take(network, container.id, settings or {}, prefix))
+            (network, self.state.take(network, container.id, settings or {}, prefix))
             for network, settings in plan
         ]
         way_out = gateway_of(members, wanted)
-        rows = self._claim(container, way_out)
-        await offload(self._state.journal.add, [endpoint for _, endpoint in members], rows)
-        self._state.ports[container.id] = rows
+        rows = self.claim(container, way_out)
+        await offload(self.state.journal.add, [endpoint for _, endpoint in members], rows)
+        self.state.ports[container.id] = rows
         ends = [
             (network.bridge(), endpoint.attachment(network, gateway=network is way_out[0]))
             for network, endpoint in members
         ]
-        path = await self._kernel.make(container.id, ends, rows)
+        path = await self.kernel.make(container.id, ends, rows)
         container.networks = {
-            network.name: self._filled(container, network, endpoint, wanted.get(network.name))
+            network.name: self.filled(container, network, endpoint, wanted.get(network.name))
             for network, endpoint in members
         }
         for network, _ in members:
@@ -154,16 +167,16 @@ class Joining:
         """The network by name; by id when it was made anew since, which Docker refuses too."""
         settings = container.networks.get(name) or {}
         key = settings.get("NetworkID")
-        if key and key in self._state.networks:
-            return self._state.networks[key]
+        if key and key in self.state.networks:
+            return self.state.networks[key]
         try:
-            return self._state.find("bridge" if name == "default" else name)
+            return self.state.find("bridge" if name == "default" else name)
         except NotFoundError:
             raise NotFoundError(
                 f"network {name} not found: create it, or remove container {container.name}"
             ) from None
 
-    def _claim(self, container: Container, way_out: tuple[Network, Endpoint]) -> list[PortRow]:
+    def claim(self, container: Container, way_out: tuple[Network, Endpoint]) -> list[PortRow]:
         """Hold the ports to publish. Raises PortTakenError with Docker's sentence."""
         network, endpoint = way_out
         specs = portspecs.wanted(container.config, container.host_config)
@@ -180,26 +193,30 @@ class Joining:
             error.args = (text,)
             raise
         return [
-            PortRow(
-                claim.protocol,
-                claim.host,
-                claim.port,
-                container.id,
-                endpoint.ipv6 if ":" in claim.host and endpoint.ipv6 else endpoint.ipv4,
-                claim.target_port,
+            self.aimed(
+                PortRow(
+                    claim.protocol, claim.host, claim.port, container.id, "", claim.target_port
+                ),
+                endpoint,
             )
             for claim in claims
         ]
 
+    def aimed(self, row: PortRow, endpoint: Endpoint) -> PortRow:
+        """The port, leading to this endpoint."""
+        target = endpoint.ipv6 if ":" in row.host and endpoint.ipv6 else endpoint.ipv4
+        return dataclasses.replace(row, target=target or endpoint.ipv6)
+
     def _named(self, text: str) -> str:
         """`text` with containers called by their names, where it has their short ids."""
-        for container in self._roster.all() if self._roster is not None else ():
+        for container in self.roster.all() if self.roster is not None else ():
             text = text.replace(f"container {container.id[:12]} ", f"container {container.name} ")
         return text
 
-    def _filled(
+    def filled(
         self, container: Container, network: Network, endpoint: Endpoint, given: Json | None
     ) -> Json:
+        """Docker's settings of an endpoint, names included."""
         filled = netviews.settings(given, network, endpoint)
         if network.user_defined:
             filled["DNSNames"] = netviews.dns_names(container, given or {})
@@ -207,19 +224,19 @@ class Joining:
 
     async def _rest(self, key: str) -> None:
         """Take the addresses out of a stopped container's settings."""
-        if self._roster is None:
+        if self.roster is None:
             return
         with contextlib.suppress(NotFoundError):
-            container = self._roster.find(key)
+            container = self.roster.find(key)
             if any(item.get("EndpointID") for item in container.networks.values()):
                 container.networks = {
                     name: netviews.rest(item) for name, item in container.networks.items()
                 }
-                await self._roster.save(container)
+                await self.roster.save(container)
 
     def emit(self, action: str, network: Network, container: str = "") -> None:
         """Publish a network event."""
-        self._events.emit("network", action, network.id, netviews.event(network, container))
+        self.events.emit("network", action, network.id, netviews.event(network, container))
 
 
 def gateway_of(members: list[tuple[Network, Endpoint]], settings: Json) -> tuple[Network, Endpoint]:

@@ -6,12 +6,15 @@ whatever a crash left between. The kernel's state outlives the engine, which ado
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 import logging
 from typing import Any
 
+from ..host.errors import BayError, ForbiddenError, NotFoundError
 from ..host.threads import offload
 from ..netns import bridge
-from . import netcheck, netdefaults
+from . import netcheck, netconnect, netcreate, netdefaults, netquery, netviews
 from .netjoin import Joining, Roster
 from .netjournal import Journal
 from .netkernel import NetKernel, links
@@ -33,7 +36,8 @@ class Networks:
         self._options = options
         self._events = events
         self._roster = roster
-        self.warnings: list[str] = []
+        self._creating = asyncio.Lock()
+        self.warnings: builtins.list[str] = []
 
     async def open(self) -> None:
         """Read the journal, make or adopt bridges, put the firewall in place, hold the ports.
@@ -111,6 +115,89 @@ class Networks:
         for link in links(f"{self._options.link_prefix}-"):
             if link not in bridges:
                 await offload(bridge.remove, self._kernel.host, link)
+
+    async def create(self, body: Json) -> Json:
+        """Docker's `NetworkCreate`: {"Id", "Warning"}. See `netcreate.build` for the errors."""
+        async with self._creating:
+            network = await offload(
+                netcreate.build,
+                self._state,
+                self._options,
+                body,
+                lambda: netdefaults.taken(self._kernel.host),
+            )
+            await self._save(network)
+            try:
+                await self._kernel.add_bridge(network.bridge())
+            except BaseException as error:
+                await self._forget(network)
+                if isinstance(error, OSError):
+                    raise BayError(f"failed to create network {network.name}: {error}") from error
+                raise
+        self._emit("create", network)
+        return {"Id": network.id, "Warning": ""}
+
+    async def list(self, filters: netquery.Filters | None = None) -> builtins.list[Json]:
+        """Docker's networks that pass the filters."""
+        return [netviews.network(it) for it in netquery.select(self._state, filters or {})]
+
+    async def inspect(self, ref: str) -> Json:
+        """Docker's `NetworkInspect`. Raises NotFoundError."""
+        network = self._state.find(ref)
+        members = {
+            endpoint.container: netviews.member(endpoint, network, self._name(endpoint.container))
+            for endpoint in self._state.on(network.id)
+        }
+        return netviews.network(network, members)
+
+    async def remove(self, ref: str) -> None:
+        """Remove a network. Raises NotFoundError, or ForbiddenError for one in use or built in."""
+        network = self._state.find(ref)
+        if not network.user_defined:
+            raise ForbiddenError(f"{network.name} is a pre-defined network and cannot be removed")
+        users = self._state.on(network.id)
+        if users:
+            names = ", ".join(
+                f'name:"{self._name(it.container)}" id:"{it.id[:12]}"' for it in users
+            )
+            raise ForbiddenError(
+                f"error while removing network: network {network.name} has active endpoints "
+                f"({names})"
+            )
+        await self._forget(network)
+        self._emit("destroy", network)
+
+    async def prune(self, filters: netquery.Filters | None = None) -> Json:
+        """Remove the user's networks nothing runs on: {"NetworksDeleted": [name]}."""
+        gone = netquery.prunable(self._state, filters or {})
+        for network in gone:
+            await self._forget(network)
+            self._emit("destroy", network)
+        return {"NetworksDeleted": [network.name for network in gone] or None}
+
+    async def connect(self, ref: str, container: Container, settings: Json) -> None:
+        """Put a container on one more network: see `netconnect.connect`."""
+        await netconnect.connect(self._joining, self._state.find(ref), container, settings)
+
+    async def disconnect(self, ref: str, container: Container, force: bool = False) -> None:
+        """Take a container off a network: see `netconnect.disconnect`; `force` changes nothing."""
+        await netconnect.disconnect(self._joining, self._state.find(ref), container)
+
+    async def _forget(self, network: Network) -> None:
+        """Remove a network: from memory at once, so that nobody joins it, its row last."""
+        self._state.drop_network(network)
+        await self._kernel.remove_bridge(network.bridge(), keep_link=network.adopted)
+        await offload(self._state.journal.drop_network, network.id)
+
+    def _name(self, container: str) -> str:
+        """A container's name, its id where nobody knows it."""
+        try:
+            return self._roster.find(container).name if self._roster is not None else container
+        except NotFoundError:
+            return container
+
+    def _emit(self, action: str, network: Network) -> None:
+        self._joining.emit(action, network)
 
     async def _save(self, network: Network) -> None:
         await offload(self._state.journal.save_network, network)

@@ -1,0 +1,120 @@
+"""A new network from Docker's create request: validated, with subnets chosen; nothing is made."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+
+from ..host.errors import ConflictError, ForbiddenError, InvalidError, UnsupportedError
+from . import ipam
+from .ipam import AnyNetwork
+from .netmodel import LINK, MTU, PREDEFINED, Network, Pool, bridge_mac, new_id
+from .netstate import NetState
+from .options import Options
+from .types import Json
+
+_LINK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}$")
+
+
+def build(
+    state: NetState, options: Options, body: Json, taken: Callable[[], list[AnyNetwork]]
+) -> Network:
+    """The network of Docker's `NetworkCreateRequest`.
+
+    `taken` gives what automatic subnets must avoid; it is called only for those, and blocks.
+    Raises InvalidError, ConflictError or ForbiddenError in Docker's words.
+    """
+    name = str(body.get("Name") or "").strip()
+    if not name or "/" in name or any(sign.isspace() for sign in name):
+        raise InvalidError(f"invalid network name: {name!r}: a name has no spaces and no slashes")
+    if name in (*PREDEFINED, "default"):
+        raise ForbiddenError(f"operation is not permitted on predefined {name} network")
+    if state.has(name):
+        raise ConflictError(f"network with name {name} already exists")
+    driver = body.get("Driver") or "bridge"
+    if driver in ("host", "null"):
+        raise ForbiddenError(f'only one instance of "{driver}" network is allowed')
+    if driver != "bridge":
+        raise UnsupportedError(f"network driver {driver} is not supported: use bridge")
+    if body.get("ConfigOnly") or (body.get("ConfigFrom") or {}).get("Network"):
+        raise UnsupportedError("configuration-only networks are not supported")
+    key = new_id()
+    given = {str(k): str(v) for k, v in (body.get("Options") or {}).items()}
+    link = given.get(LINK) or f"{options.link_prefix}-{key[:7]}"
+    _check_options(state, given, link, key)
+    ipv4, ipv6 = body.get("EnableIPv4", True) is not False, bool(body.get("EnableIPv6"))
+    if not ipv4 and not ipv6:
+        raise InvalidError("IPv4 or IPv6 must be enabled")
+    request: Json = body.get("IPAM") or {}
+    if request.get("Driver") not in (None, "", "default"):
+        raise UnsupportedError(f"IPAM driver {request['Driver']} is not supported: use default")
+    network = Network(
+        id=key,
+        name=name,
+        created=time.time_ns(),
+        driver=driver,
+        link=link,
+        mac=bridge_mac(key),
+        adopted=Path(f"/sys/class/net/{link}").exists(),
+        internal=bool(body.get("Internal")),
+        attachable=bool(body.get("Attachable")),
+        ipv4=ipv4,
+        ipv6=ipv6,
+        options=given,
+        labels={str(k): str(v) for k, v in (body.get("Labels") or {}).items()},
+        ipam={"Driver": "default", "Options": request.get("Options") or {}},
+    )
+    asked = [
+        ipam.make_pool(config) for config in request.get("Config") or [] if config.get("Subnet")
+    ]
+    network.user_subnets = bool(asked)
+    network.pools = _pools(state, network, asked, taken, options.tag)
+    return network
+
+
+def _pools(
+    state: NetState,
+    network: Network,
+    asked: list[Pool],
+    taken: Callable[[], list[AnyNetwork]],
+    seed: str,
+) -> list[Pool]:
+    """At most one pool of each IP version: the bridge has one address of each."""
+    pools: list[Pool] = []
+    for version, enabled in ((4, network.ipv4), (6, network.ipv6)):
+        chosen = [pool for pool in asked if pool.version == version]
+        if not enabled:
+            continue
+        if len(chosen) > 1:
+            raise InvalidError(f"bridge driver doesn't support multiple subnets of IPv{version}")
+        if chosen:
+            if ipam.overlapping(ip_network(chosen[0].subnet), state.subnets()):
+                raise ForbiddenError(
+                    "invalid pool request: Pool overlaps with other one on this address space"
+                )
+            pools.append(chosen[0])
+        else:
+            subnet: AnyNetwork = ipam.unique_local(network.id)
+            if version == 4:
+                subnet = ipam.free_subnet([*taken(), *state.subnets()], seed)
+            pools.append(ipam.make_pool({"Subnet": str(subnet)}))
+    return pools
+
+
+def _check_options(state: NetState, given: dict[str, str], link: str, key: str) -> None:
+    if not _LINK_NAME.match(link):
+        raise InvalidError(f"invalid bridge name {link!r}: 1 to 15 letters, digits, _ . -")
+    for other in state.networks.values():
+        if other.link == link:
+            raise ForbiddenError(
+                f"cannot create network {key} ({link}): conflicts with network {other.id} "
+                f"({other.link}): networks have same bridge name"
+            )
+    folder = Path(f"/sys/class/net/{link}")
+    if folder.exists() and not (folder / "bridge").exists():
+        raise InvalidError(f"invalid bridge name {link!r}: a link of that name is no bridge")
+    if given.get(MTU) and not (given[MTU].isdigit() and 68 <= int(given[MTU]) <= 65535):
+        raise InvalidError(f"invalid MTU {given[MTU]!r}: a number from 68 to 65535")
