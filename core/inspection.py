@@ -72,8 +72,9 @@ def _state(container: Container) -> Json:
 
 def network_settings(context: Context, container: Container) -> Json:
     """Docker's `NetworkSettings`, with the legacy top-level copy of the default bridge's."""
-    bridge = container.networks.get("bridge", {})
     running = container.state.running
+    networks = endpoints(container)
+    bridge = networks.get("bridge", {})
     return {
         "Bridge": "",
         "SandboxID": container.id if running else "",
@@ -92,8 +93,25 @@ def network_settings(context: Context, container: Container) -> Json:
         "IPPrefixLen": bridge.get("IPPrefixLen", 0),
         "IPv6Gateway": bridge.get("IPv6Gateway", ""),
         "MacAddress": bridge.get("MacAddress", ""),
-        "Networks": container.networks,
+        "Networks": networks,
     }
+
+
+def endpoints(container: Container) -> Json:
+    """Docker's `Networks`: an address is shown only while there is a process to have it."""
+    if container.state.running:
+        return dict(container.networks)
+    blank: Json = {
+        "EndpointID": "",
+        "Gateway": "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "MacAddress": "",
+    }
+    return {name: {**settings, **blank} for name, settings in container.networks.items()}
 
 
 def summary(context: Context, container: Container) -> Json:
@@ -112,7 +130,7 @@ def summary(context: Context, container: Container) -> Json:
         "State": container.state.status,
         "Status": status_text(container),
         "HostConfig": {"NetworkMode": container.host_config["NetworkMode"]},
-        "NetworkSettings": {"Networks": container.networks},
+        "NetworkSettings": {"Networks": endpoints(container)},
         "Mounts": container.mounts,
     }
 
