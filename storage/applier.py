@@ -30,16 +30,16 @@ _NO_ID = 0xFFFFFFFF
 
 
 class Applier:
-    """Applies the entries of one archive to one folder. A context manager.
+    """Applies the entries of one archive to one folder, given by path or by descriptor. A context
+    manager.
 
     `whiteouts` False takes `.wh.` names for plain names, as for `docker cp`. With a journal,
     what a later entry replaces is moved aside instead of removed. `size` and `count` sum up the
     files' bytes and the entries.
     """
 
-    def __init__(self, root: Path, *, journal: Journal | None = None, whiteouts: bool = True):
-        self._tree = RootFd(os.fsencode(root))
-        self._root = root
+    def __init__(self, root: Path | int, *, journal: Journal | None = None, whiteouts: bool = True):
+        self._tree = RootFd(root if isinstance(root, int) else os.fsencode(root))
         self._journal = journal
         self._whiteouts = whiteouts
         # Folder times come last, since filling a folder changes them: path -> ns.

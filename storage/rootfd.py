@@ -39,11 +39,17 @@ def clean(name: bytes) -> list[bytes]:
 
 
 class RootFd:
-    """A folder, and descriptors of the folders in it. A context manager."""
+    """A folder, by path or by a descriptor that stays the caller's, and descriptors of the
+    folders in it. A context manager."""
 
-    def __init__(self, root: bytes) -> None:
-        self.fd = os.open(root, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._prefix = len(os.fsencode(os.readlink(f"/proc/self/fd/{self.fd}"))) + 1
+    def __init__(self, root: bytes | int) -> None:
+        if isinstance(root, int):
+            self.fd = os.dup(root)
+        else:
+            self.fd = os.open(root, _FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC)
+        shown = os.readlink(f"/proc/self/fd/{self.fd}")
+        # Of the root of another mount namespace it is just a slash.
+        self._prefix = len(os.fsencode(shown).rstrip(b"/")) + 1
         # In order of last use: dicts keep insertion order.
         self._cache: dict[bytes, int] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from . import tarheader as tar
@@ -41,6 +41,15 @@ def layer(upper: Path) -> Iterator[bytes]:
 def tree(root: Path, prefix: bytes = b"") -> Iterator[bytes]:
     """Any folder as a tar, as it is; names begin with `prefix` (`b"etc/"`)."""
     return _joined(_Walk(os.fsencode(root), layer=False, prefix=prefix).run())
+
+
+def member(folder: int, name: bytes, shown: bytes) -> Generator[bytes, None, None]:
+    """What is called `name` in a folder's descriptor as a tar, in which it is called `shown`.
+
+    A folder comes with all that is in it. Raises OSError (ENOENT) at the first step.
+    """
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    yield from _joined(_Walk(b"", layer=False).member(folder, name, shown, found))
 
 
 def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -85,11 +94,12 @@ class _Walk:
                 continue
             try:
                 found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                yield from self._member(fd, name, path + name, found)
+                yield from self.member(fd, name, path + name, found)
             except FileNotFoundError:
                 continue  # removed meanwhile
 
-    def _member(self, fd: int, name: bytes, path: bytes, found: os.stat_result) -> Iterator[bytes]:
+    def member(self, fd: int, name: bytes, path: bytes, found: os.stat_result) -> Iterator[bytes]:
+        """One entry of a folder, with what is below it."""
         mode = found.st_mode
         if stat.S_ISDIR(mode):
             inner = os.open(
