@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ..host.chunks import closing
+
 if TYPE_CHECKING:
     from .call import Call
 
@@ -77,7 +79,7 @@ class Stream:
 
 async def stream_json(call: Call, values: AsyncIterator[Any]) -> web.StreamResponse:
     """Answer with a line of JSON per value until there are no more or the client is gone."""
-    async with Stream(call, "application/json") as stream:
+    async with closing(values), Stream(call, "application/json") as stream:
         async for value in values:
             await stream.send(value)
     return stream.response
@@ -90,7 +92,7 @@ async def stream_bytes(
     headers: dict[str, str] | None = None,
 ) -> web.StreamResponse:
     """Answer with these bytes as they come."""
-    async with Stream(call, content_type, headers) as stream:
+    async with closing(chunks), Stream(call, content_type, headers) as stream:
         async for chunk in chunks:
             await stream.write(chunk)
     return stream.response

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from ..host import clock
 from ..host.errors import BayError, InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
-from . import creation, inspection, listing, logconfig, removal, top, update, waits
+from . import creation, inspection, listing, logconfig, pathcopy, removal, top, update, waits
 from . import logs as logging
 from .attachment import Attachment
 from .context import Context
@@ -230,6 +230,37 @@ class Containers:
         container = self.get(ref)
         found = await offload_long(self._context.store.snapshots.changes, container.id)
         return [{"Path": change.path, "Kind": change.kind} for change in found]
+
+    async def stat_path(self, ref: str, path: str) -> Json:
+        """What is at `path`: Docker's `ContainerPathStat`."""
+        return await pathcopy.stat_path(self._context, self.get(ref), path)
+
+    async def get_archive(self, ref: str, path: str) -> tuple[Json, AsyncIterator[bytes]]:
+        """`stat_path` and a tar of what is there; see `pathcopy`."""
+        return await pathcopy.get_archive(self._context, self.get(ref), path)
+
+    async def put_archive(
+        self,
+        ref: str,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        no_overwrite: bool = False,
+        copy_owner: bool = False,
+    ) -> None:
+        """Unpack a tar into the folder `path`; see `pathcopy`."""
+        await pathcopy.put_archive(
+            self._context,
+            self.get(ref),
+            path,
+            chunks,
+            no_overwrite=no_overwrite,
+            copy_owner=copy_owner,
+        )
+
+    def export(self, ref: str) -> AsyncIterator[bytes]:
+        """Its files as a tar, without what is mounted into it. To be closed when left early."""
+        return pathcopy.export(self._context, self.get(ref))
 
     async def commit(
         self,

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..host import clock
-from ..host.chunks import consume, iterate
+from ..host.chunks import closing, consume, iterate
 from ..host.errors import BayError, ForbiddenError, InvalidError
 from ..host.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from ..host.threads import offload
 from ..storage import treetar
 from ..storage.applier import Applier
 from ..storage.inflate import Source, inflate
-from . import rootview
+from . import rootview, users
 from .cparchive import Into
 from .types import Container, Json
 
@@ -90,12 +90,9 @@ async def get_archive(
 
     async def chunks() -> AsyncIterator[bytes]:
         try:
-            pieces = iterate(_tar(opened.fd, path))
-            try:
+            async with closing(iterate(_tar(opened.fd, path))) as pieces:
                 async for piece in pieces:
                     yield piece
-            finally:
-                await pieces.aclose()  # type: ignore[attr-defined]  # it is a generator
         finally:
             await holder.__aexit__(None, None, None)
 
@@ -109,18 +106,20 @@ async def put_archive(
     chunks: AsyncIterator[bytes],
     *,
     no_overwrite: bool = False,
-    owner: tuple[int, int] | None = None,
+    copy_owner: bool = False,
 ) -> None:
     """Unpack a tar, also a compressed one, into the folder `path`.
 
     `no_overwrite` refuses to put a folder where something else is, and the other way round;
-    `owner` is the (uid, gid) for all of it instead of the archive's. Raises NotFoundError,
-    InvalidError for what is no folder or no tar, ForbiddenError for a read-only place.
+    with `copy_owner` all of it belongs to the container's user instead of the archive's. Raises
+    NotFoundError, InvalidError for what is no folder or no tar, ForbiddenError for a read-only
+    place.
     """
     if container.host_config.get("ReadonlyRootfs") and not _in_volume(container, path):
         raise ForbiddenError("container rootfs is marked read-only")
     async with view(context, container) as opened:
         into = await offload(_destination, opened, container, path)
+        owner = await offload(_owner, opened, container) if copy_owner else None
 
         def unpack(arriving: Iterator[bytes]) -> None:
             stream = Into(inflate(Source(arriving)), opened.fd, into, no_overwrite, owner)
@@ -133,6 +132,15 @@ async def put_archive(
             if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EROFS:
                 raise ForbiddenError("mounted volume is marked read-only") from error
             raise
+
+
+def _owner(opened: rootview.RootView, container: Container) -> tuple[int, int] | None:
+    """The ids of the user the container runs as; None for one that runs as root."""
+    user: str = container.config.get("User") or ""
+    if not user:
+        return None
+    found = users.resolve(Path(f"/proc/self/fd/{opened.fd}"), user)
+    return found.uid, found.gid
 
 
 def _in_volume(container: Container, path: str) -> bool:
@@ -238,14 +246,10 @@ async def export(context: Context, container: Container) -> AsyncIterator[bytes]
     async with live.lock:
         merged = await offload(context.store.snapshots.mount, container.id)
         opened = await offload(rootview.RootView, merged)
-    pieces = iterate(_plain(treetar.tree(Path(f"/proc/self/fd/{opened.fd}"))))
     try:
-        async for piece in pieces:
-            yield piece
+        tar = treetar.tree(Path(f"/proc/self/fd/{opened.fd}"))
+        async with closing(iterate(tar)) as pieces:
+            async for piece in pieces:
+                yield piece
     finally:
-        await pieces.aclose()  # type: ignore[attr-defined]  # it is a generator
         await asyncio.shield(_leave(context, container, opened))
-
-
-def _plain(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
-    yield from pieces

@@ -37,12 +37,12 @@ def _next(pieces: Iterator[bytes]) -> bytes | None:
 
 
 @asynccontextmanager
-async def closing(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
     """`async with` around an iteration that may be left early: its cleanup runs before going on."""
     try:
-        yield chunks
+        yield items
     finally:
-        close = getattr(chunks, "aclose", None)
+        close = getattr(items, "aclose", None)
         if close is not None:
             await close()
 

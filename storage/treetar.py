@@ -38,7 +38,7 @@ def layer(upper: Path) -> Iterator[bytes]:
     return _joined(_Walk(os.fsencode(upper), layer=True).run())
 
 
-def tree(root: Path, prefix: bytes = b"") -> Iterator[bytes]:
+def tree(root: Path, prefix: bytes = b"") -> Generator[bytes, None, None]:
     """Any folder as a tar, as it is; names begin with `prefix` (`b"etc/"`)."""
     return _joined(_Walk(os.fsencode(root), layer=False, prefix=prefix).run())
 
@@ -52,7 +52,7 @@ def member(folder: int, name: bytes, shown: bytes) -> Generator[bytes, None, Non
     yield from _joined(_Walk(b"", layer=False).member(folder, name, shown, found))
 
 
-def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _joined(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
     """The pieces, small ones put together."""
     buffer: list[bytes] = []
     size = 0

@@ -7,6 +7,7 @@ from aiohttp import web
 from ...core import detach
 from ...core.types import Container
 from ...host import clock
+from ...host.chunks import closing
 from ...host.errors import ConflictError, InvalidError
 from ..call import Call
 from ..hijack import MULTIPLEXED, RAW, Hijacked, frame, take_over
@@ -105,7 +106,7 @@ async def logs(call: Call) -> web.StreamResponse:
         tail=_tail(call.text("tail")),
     )
     stamped = call.flag("timestamps")
-    async with Stream(call, content_type(call, container.tty)) as stream:
+    async with closing(entries), Stream(call, content_type(call, container.tty)) as stream:
         async for entry in entries:
             if entry.stream not in wanted:
                 continue
@@ -132,8 +133,11 @@ async def stats(call: Call) -> web.StreamResponse:
 
 
 async def _follow_stats(call: Call, container: Container, follow: bool) -> web.StreamResponse:
-    async with Stream(call, "application/json") as stream:
-        async for _ in call.engine.stats.stream():
+    async with (
+        closing(call.engine.stats.stream()) as ticks,
+        Stream(call, "application/json") as stream,
+    ):
+        async for _ in ticks:
             await stream.send(call.engine.stats.docker_json(container))
             if not follow or container.state.status == "removing":
                 break
@@ -143,5 +147,5 @@ async def _follow_stats(call: Call, container: Container, follow: bool) -> web.S
 @route("GET", "/containers/{id}/export", streaming=True)
 async def export(call: Call) -> web.StreamResponse:
     """`docker export`: the container's files as a tar."""
-    chunks = await call.engine.containers.export(call.path["id"])
+    chunks = call.engine.containers.export(call.path["id"])
     return await stream_bytes(call, chunks, "application/x-tar")
