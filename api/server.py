@@ -95,7 +95,7 @@ class Server:
             call = Call(request, self.engine, self, places, negotiated)
             return await self._run(route, call)
         except BayError as error:
-            if error.status >= 500:
+            if error.status == 500:
                 log.warning("%s %s: %s", request.method, request.path, error)
             return replies.failure(error.message, error.status)
         except web.HTTPException as error:  # aiohttp's own: a body over its limit

@@ -7,7 +7,7 @@ from aiohttp import web
 from ...core.types import Json
 from ...host.errors import InvalidError
 from ..call import Call
-from ..replies import Stream, dump, empty, reply
+from ..replies import Stream, empty, reply
 from ..router import route
 
 
@@ -153,11 +153,9 @@ async def wait(call: Call) -> web.StreamResponse:
     condition = call.text("condition") or "not-running"
     ending = call.engine.containers.wait(call.path["id"], condition)
     async with Stream(call, "application/json") as stream:
-        code, error = await ending
-        answer: Json = {"StatusCode": code}
-        if error and condition != "not-running":
-            answer["Error"] = {"Message": error}
-        await stream.write(dump(answer))
+        # Why a start failed is told to who started it: Docker's `Error` here is of the wait itself.
+        code, _ = await ending
+        await stream.send({"StatusCode": code})
     return stream.response
 
 
