@@ -1,0 +1,89 @@
+"""No archive, whatever is in it, touches anything outside of its layer."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bayplan.host.errors import InvalidError
+from bayplan.storage.store import Store
+from storage_hostile import CASES, KEPT, REFUSED, Case, member
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="layers hold device files: needs root")
+
+State = dict[str, object]
+
+
+def state(*roots: Path) -> State:
+    """All that can be seen of the trees: any change at all moves a ctime."""
+    found: State = {}
+    for root in roots:
+        for place in (root, *root.rglob("*")):
+            entry = os.lstat(place)
+            key = (entry.st_mode, entry.st_uid, entry.st_gid, entry.st_nlink, entry.st_ctime_ns)
+            found[str(place)] = (key, sorted(os.listxattr(place, follow_symlinks=False)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("hostile")
+    (base / "out").mkdir()
+    (base / "out/secret").write_text("secret")
+    return base
+
+
+@pytest.fixture(scope="module")
+def store(base: Path) -> Iterator[Store]:
+    store = Store.open(base / "root")
+    # A neighbour, whose files a redirected path would reach.
+    store.layers.apply(None, [member("neighbour"), bytes(1024)])
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_nothing_outside_is_touched(case: Case, base: Path, store: Store) -> None:
+    (neighbour,) = store.layers.all()
+    watched = (base / "out", store.layers.folder(neighbour), store.root / "volumes")
+    before = state(*watched)
+    beside = (set(os.listdir(base)), set(os.listdir(store.root)))
+    data = case.build(str(base / "out"))
+    diff_id = None
+    try:
+        diff_id = store.layers.apply(
+            None, [data[at : at + 65_536] for at in range(0, len(data), 65_536)]
+        ).diff_id
+    except InvalidError:
+        assert case.outcome != KEPT, "a harmless archive was refused"
+    else:
+        assert case.outcome != REFUSED, "the archive was taken"
+    assert state(*watched) == before, "AN ARCHIVE CHANGED SOMETHING OUTSIDE OF ITS LAYER"
+    after = (set(os.listdir(base)), set(os.listdir(store.root)))
+    assert after == beside, "AN ARCHIVE MADE SOMETHING OUTSIDE OF ITS LAYER"
+    assert not any(os.path.lexists(place) for place in ("/evil", "/tmp/evil", "/etc/evil"))
+    if diff_id is not None:
+        assert_harmless(store.layers.path(diff_id))
+        assert b"".join(store.layers.tar(diff_id)) == data
+        store.layers.remove(diff_id)
+    assert store.layers.all() == [neighbour]
+    names = {entry.name for entry in (store.root / "layers").iterdir()}
+    assert names == {neighbour.removeprefix("sha256:")}
+
+
+def assert_harmless(layer: Path) -> None:
+    """No overlayfs mark but those that whiteouts make, and no file shared with the outside."""
+    for place in (layer, *layer.rglob("*")):
+        marks = {x for x in os.listxattr(place, follow_symlinks=False) if "overlay" in x}
+        assert marks <= {"trusted.overlay.opaque"}
+        entry = os.lstat(place)
+        if stat.S_ISREG(entry.st_mode):
+            assert b"secret" not in place.read_bytes()
+
+
+def test_the_corpus_is_as_large_as_promised() -> None:
+    assert len(CASES) >= 60
+    assert len({case.name for case in CASES}) == len(CASES)
