@@ -151,6 +151,11 @@ def _read(config: bytes, media_type: str, name: str) -> tuple[tuple[str, ...], P
         diff_ids = tuple(data["rootfs"]["diff_ids"])
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidError(f"{name} is no container image: it is {media_type}") from error
+    steps = data.get("history") or []
+    settings = data.get("config") or {}
+    shaped = isinstance(settings, dict) and isinstance(steps, list)
+    if not shaped or not all(isinstance(step, dict) for step in steps):
+        raise InvalidError(f"the configuration of {name} is malformed")
     if not all(map(is_digest, diff_ids)):
         raise InvalidError(f"the configuration of {name} has malformed diff ids")
     return diff_ids, Platform.of(data)
