@@ -63,19 +63,18 @@ def commit(
             diff_ids.append(layer.diff_id)
         else:
             step["empty_layer"] = True
-        with store.layers.lease(*diff_ids):
-            made = {
-                "architecture": base["architecture"],
-                "os": base["os"],
-                "created": created,
-                "author": author or base.get("author"),
-                "comment": message,
-                "variant": base.get("variant"),
-                "config": settings,
-                "rootfs": {"type": "layers", "diff_ids": diff_ids},
-                "history": [*history, {key: value for key, value in step.items() if value}],
-            }
-            return store.images.put(dump(made)).id
+        made = {
+            "architecture": base["architecture"],
+            "os": base["os"],
+            "variant": base.get("variant"),
+            "created": created,
+            "author": author or base.get("author"),
+            "comment": message,
+            "config": settings,
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+            "history": [*history, {key: value for key, value in step.items() if value}],
+        }
+        return store.images.put(dump(made)).id
 
 
 def dump(config: Json) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..host import clock
+from ..storage import importer
 from ..storage.inflate import Readable
 from ..storage.store import Store
 from . import configchanges
-from .commit import dump
 from .registry.manifests import Platform
+from .types import Json
 
 
 def import_tar(
@@ -25,20 +25,13 @@ def import_tar(
     `changes` are Dockerfile instructions for its settings. Raises InvalidError for a bad one, a
     bad platform or a bad archive.
     """
-    settings = configchanges.apply({}, changes)
     target = Platform.parse(platform)
-    layer = store.layers.apply(None, tar)
-    created = clock.now()
-    comment = message or "Imported from -"
-    with store.layers.lease(layer.diff_id):
-        made = {
-            "architecture": target.architecture,
-            "os": target.os,
-            "variant": target.variant if target.architecture == "arm" else None,
-            "created": created,
-            "comment": comment,
-            "config": settings,
-            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
-            "history": [{"created": created, "comment": comment}],
-        }
-        return store.images.put(dump(made)).id
+    config: Json = {
+        "architecture": target.architecture,
+        "os": target.os,
+        "comment": message or "Imported from -",
+        "config": configchanges.apply({}, changes),
+    }
+    if target.architecture == "arm":
+        config["variant"] = target.variant
+    return importer.import_tar(store, tar, config, message=message).id

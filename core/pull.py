@@ -67,7 +67,6 @@ class Pulls:
         Platform.parse(platform)
         report = Reporter(progress)
         wanted = reference.digest or reference.tag or "latest"
-        report.say(f"Pulling from {reference.path}", wanted)
         target = Target(reference.domain, reference.path, reference.familiar_name, auth)
         registries = await offload(self._registries)
         try:
@@ -75,10 +74,13 @@ class Pulls:
                 wire = Wire(self._transport, self._retry, crew.cancel)
                 image = await self._current(crew, wire, registries, target, reference, platform)
                 if image is not None:
+                    report.say(f"Pulling from {reference.path}", wanted)
                     digest = await offload(self._known_digest, reference, image)
                     newer = False
                 else:
                     found = await crew.run(find, wire, registries, target, wanted, platform)
+                    # Not before: an error that comes first can still be an HTTP status.
+                    report.say(f"Pulling from {reference.path}", wanted)
                     before = await offload(self._tagged, reference)
                     image = await self._fetch(crew, found, reference, report)
                     digest, newer = found.top.digest, before != image.id

@@ -1,0 +1,307 @@
+"""The engine's images: everything that Docker's API does with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
+
+from ..host.errors import InvalidError, NotFoundError
+from ..host.threads import offload, offload_long
+from ..storage import archive
+from ..storage.images import Image
+from ..storage.reference import Reference, parse
+from ..storage.store import Store
+from . import commit, imagefilters, imageviews, importing
+from .bridge import Inflow, outflow
+from .events import Events
+from .imageremoval import Removal
+from .options import Options
+from .pull import Pulls
+from .registry.credentials import from_auth
+from .registry.crew import Crew, follow
+from .registry.endpoints import HUB, HUB_HOST, Registries
+from .registry.lookup import Target, login, visit
+from .registry.manifests import Manifest, Platform
+from .registry.progress import Progress
+from .registry.repository import Repository, Wire
+from .registry.retry import Retry
+from .registry.transport import Transport
+from .types import Container, Json
+
+T = TypeVar("T")
+# Inside the class, `list` is Docker's verb.
+Rows = list[Json]
+Names = list[str]
+_PLATFORM = ("architecture", "os", "os.version", "variant")
+
+
+class Images:
+    """Images by name or id; every method raises NotFoundError("No such image: x") for neither.
+
+    `in_use` lists all containers: what they were made from is not removed under them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        options: Options,
+        events: Events,
+        in_use: Callable[[], list[Container]],
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._in_use = in_use
+        self._transport = Transport()
+        self._retry = Retry()
+        self._pulls = Pulls(store, self._transport, Registries.load, self._retry)
+
+    async def resolve(self, ref: str) -> Image:
+        """The image that a name, a digest or the start of an id means."""
+        return await offload(self._store.images.resolve, ref)
+
+    async def check_platform(self, ref: str, platform: str) -> None:
+        """Raise NotFoundError unless the image is here and for `platform`: what makes a pull."""
+        wanted = Platform.parse(platform)
+        image = await self.resolve(ref)
+        actual = Platform.of(image.config)
+        if not wanted.rank(actual):
+            raise NotFoundError(
+                f"image with reference {ref} was found but does not match the specified"
+                f" platform: wanted {wanted}, actual: {actual}"
+            )
+
+    # --- looking ---
+
+    async def list(
+        self,
+        all: bool,  # noqa: A002 - the API's name for it
+        filters: Mapping[str, Names],
+        digests: bool,
+        shared: bool = False,
+    ) -> Rows:
+        """Docker's ImageSummaries, the newest first; `shared` fills in SharedSize.
+
+        Docker hides the steps of a build unless `all` is given; there are none here. Its clients
+        get digests without asking.
+        """
+
+        def look() -> Rows:
+            found = imagefilters.select(self._store, filters)
+            sizes = imageviews.shared_sizes(self._store, self._store.images.all()) if shared else {}
+            return [
+                imageviews.summary(
+                    self._store,
+                    one.image,
+                    tags=one.tags,
+                    digests=one.digests,
+                    shared=sizes.get(one.image.id, -1),
+                )
+                for one in found
+            ]
+
+        return await offload(look)
+
+    async def inspect(self, ref: str) -> Json:
+        """Docker's ImageInspect."""
+        image = await self.resolve(ref)
+        return await offload(imageviews.inspect, self._store, image)
+
+    async def history(self, ref: str) -> Rows:
+        """Docker's HistoryResponseItems."""
+        image = await self.resolve(ref)
+        return await offload(imageviews.history, self._store, image)
+
+    # --- names, removal ---
+
+    async def tag(self, ref: str, repo: str, tag: str) -> None:
+        """Give the image the name `repo:tag`, `latest` when `tag` is empty."""
+        image = await self.resolve(ref)
+        await self._name(image.id, repo, tag)
+
+    async def remove(self, ref: str, force: bool = False, prune: bool = True) -> Rows:
+        """Remove a name, and the image with its last one; Docker's list of what went.
+
+        Layers that only it had go too; `prune` is about parents, which images here have none of.
+        """
+        removal = Removal(self._store, self._in_use)
+        records = await offload(removal.remove, ref, force)
+        self._tell_removal(removal)
+        return records
+
+    async def prune(self, filters: Mapping[str, Names]) -> Json:
+        """Remove what no container uses: images without a tag, or with `dangling=false` all."""
+        removal = Removal(self._store, self._in_use)
+        report = await offload_long(removal.prune, filters)
+        self._tell_removal(removal)
+        self._events.emit("image", "prune", "", {"reclaimed": str(report["SpaceReclaimed"])})
+        return report
+
+    # --- registries ---
+
+    async def pull(
+        self, ref: str, *, platform: str | None, auth: Json | None, progress: Progress
+    ) -> Image:
+        """Bring an image here; `progress` gets Docker's messages. See `Pulls.pull`."""
+        reference = parse(ref).with_default_tag()
+        image = await self._pulls.pull(reference, platform=platform, auth=auth, progress=progress)
+        name = reference.familiar()
+        self._events.emit("image", "pull", name, {"name": reference.familiar_name})
+        return image
+
+    async def distribution(self, ref: str, *, auth: Json | None) -> Json:
+        """What a registry has under the name: Docker's DistributionInspect."""
+        reference = parse(ref).with_default_tag()
+        wanted = reference.digest or reference.tag or "latest"
+        registries = await offload(Registries.load)
+        async with Crew(1) as crew:
+            wire = Wire(self._transport, self._retry, crew.cancel)
+
+            def ask(repository: Repository) -> Json:
+                return _distribution(repository, repository.manifest(wanted))
+
+            return await crew.run(visit, wire, registries, _target(reference, auth), ask)
+
+    async def login(self, auth: Json) -> Json:
+        """Check a name and password against their registry: Docker's answer to `/auth`."""
+        domain = _registry(str(auth.get("serveraddress") or ""))
+        registries = await offload(Registries.load)
+        async with Crew(1) as crew:
+            wire = Wire(self._transport, self._retry, crew.cancel)
+            await crew.run(login, wire, registries, domain, from_auth(auth))
+        return {"Status": "Login Succeeded", "IdentityToken": ""}
+
+    # --- files ---
+
+    async def save(self, refs: Sequence[str]) -> AsyncIterator[bytes]:
+        """The images as one tar, Docker's and OCI's at once."""
+        saved = [await self.resolve(ref) for ref in refs]
+        async for chunk in outflow(archive.save(self._store, refs)):
+            yield chunk
+        for image in saved:
+            self._events.emit("image", "save", image.id, {"name": image.id})
+
+    async def load(self, chunks: AsyncIterator[bytes], progress: Progress) -> Names:
+        """Take the images of a tar that `save` or Docker made; their names."""
+        loaded: Names = []
+
+        def work(stream: Inflow) -> Names:
+            return archive.load(self._store, stream, on_image=lambda one: loaded.append(one.id))
+
+        names = await self._reading(chunks, work)
+        for name in names:
+            what = "Loaded image ID" if name.startswith("sha256:") else "Loaded image"
+            progress({"stream": f"{what}: {name}\n"})
+        for image in loaded:
+            self._events.emit("image", "load", image, {"name": image})
+        return names
+
+    async def import_(
+        self,
+        chunks: AsyncIterator[bytes],
+        repo: str = "",
+        tag: str = "",
+        changes: Sequence[str] = (),
+        message: str = "",
+        platform: str | None = None,
+    ) -> str:
+        """Make an image of a file system's tar, and name it if `repo` is given; its id."""
+        _check_name(repo, tag)
+
+        def work(stream: Inflow) -> str:
+            return importing.import_tar(
+                self._store, stream, changes=changes, message=message, platform=platform
+            )
+
+        made = await self._reading(chunks, work)
+        self._events.emit("image", "import", made, {"name": made})
+        await self._name(made, repo, tag)
+        return made
+
+    async def commit(
+        self,
+        container: Container,
+        *,
+        repo: str = "",
+        tag: str = "",
+        author: str = "",
+        message: str = "",
+        changes: Sequence[str] = (),
+        config: Json | None = None,
+    ) -> str:
+        """Make an image of a container, which the caller holds still; its id."""
+        _check_name(repo, tag)
+        made = await offload_long(
+            commit.commit,
+            self._store,
+            container,
+            author=author,
+            message=message,
+            changes=changes,
+            config=config,
+        )
+        await self._name(made, repo, tag)
+        return made
+
+    # --- help ---
+
+    async def _reading(self, chunks: AsyncIterator[bytes], work: Callable[[Inflow], T]) -> T:
+        """Do `work` in a thread of its own on what arrives; it ends when this task is cancelled.
+
+        Not in a common pool: its threads would all wait for four slow clients.
+        """
+        stream = Inflow(chunks)
+        async with Crew(1) as crew:
+            doing: Future[T] = crew.start(work, stream)
+            try:
+                return await follow(doing)
+            finally:
+                stream.stop()
+
+    async def _name(self, image: str, repo: str, tag: str) -> None:
+        reference = _check_name(repo, tag)
+        if reference is None:
+            return
+        await offload(self._store.images.tag, reference.full(), image)
+        self._events.emit("image", "tag", image, {"name": reference.familiar()})
+
+    def _tell_removal(self, removal: Removal) -> None:
+        for action, image, name in removal.told:
+            self._events.emit("image", action, image, {"name": name})
+
+
+def _check_name(repo: str, tag: str) -> Reference | None:
+    """The name to give, None for none; InvalidError before any work was done for it."""
+    if not repo:
+        return None
+    reference = parse(f"{repo}:{tag}" if tag else repo)
+    if reference.digest:
+        raise InvalidError("refusing to create a tag with a digest reference")
+    return reference.with_default_tag()
+
+
+def _target(reference: Reference, auth: Json | None) -> Target:
+    return Target(reference.domain, reference.path, reference.familiar_name, auth)
+
+
+def _registry(address: str) -> str:
+    """The registry that a login's server address means; Docker Hub when it is empty."""
+    host = address.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    return HUB if host in ("", "index.docker.io", HUB_HOST) else host
+
+
+def _distribution(repository: Repository, manifest: Manifest) -> Json:
+    if manifest.is_index:
+        offered = [dict(entry.get("platform") or {}) for entry in manifest.json["manifests"]]
+    else:
+        config = json.loads(repository.small(manifest.config))
+        offered = [{key: config[key] for key in _PLATFORM if config.get(key)}]
+    return {
+        "Descriptor": {
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": len(manifest.raw),
+        },
+        "Platforms": offered,
+    }
