@@ -78,7 +78,7 @@ class Engine:
         await offload(roster.load)
         self.runtime = await Runtime.probe(options.runtime, options.run_root, options.cgroup_parent)
         self._stack.push_async_callback(self.runtime.close)
-        self.networks = Networks(self.store.db, options, self.events)
+        self.networks = Networks(self.store.db, options, self.events, roster)
         self._stack.push_async_callback(self.networks.close)
         await self.networks.open()
         self.images = Images(self.store, options, self.events, roster.all)

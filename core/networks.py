@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import builtins
 import logging
+from contextlib import AsyncExitStack
 from typing import Any
 
 from ..host.errors import BayError, ForbiddenError, NotFoundError
 from ..host.threads import offload
 from ..netns import bridge
+from ..netns.types import Bridge
 from . import netcheck, netconnect, netcreate, netdefaults, netquery, netviews
 from .netjoin import Joining, Roster
 from .netjournal import Journal
 from .netkernel import NetKernel, links
-from .netmodel import Network
+from .netmodel import Network, PortRow
 from .netstate import NetState
 from .options import Options
 from .types import Container, Json
@@ -37,6 +39,7 @@ class Networks:
         self._events = events
         self._roster = roster
         self._creating = asyncio.Lock()
+        self._stack = AsyncExitStack()
         self.warnings: builtins.list[str] = []
 
     async def open(self) -> None:
@@ -44,35 +47,44 @@ class Networks:
 
         Raises BayError or OSError when this host cannot do it.
         """
+        try:
+            await self._open()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open(self) -> None:
         self._state = NetState(await offload(Journal, self._db))
         await offload(self._state.load)
         self._kernel = await offload(NetKernel, self._options)
-        try:
-            for network in await offload(
-                netdefaults.missing, self._state, self._options, self._kernel.host
-            ):
-                await self._save(network)
-            networks = [it for it in self._state.networks.values() if it.driver == "bridge"]
-            rows = [row for rows in self._state.ports.values() for row in rows]
-            warning = await self._kernel.setup([it.bridge() for it in networks], rows)
-        except BaseException:
-            self._kernel.close()
-            raise
+        self._stack.callback(self._kernel.close)
         self._joining = Joining(
             self._state, self._kernel, self._options, self._events, self._roster
         )
+        self._stack.callback(self._joining.claims.close)
+        for network in await offload(
+            netdefaults.missing, self._state, self._options, self._kernel.host
+        ):
+            await self._save(network)
+        warning = await self._kernel.setup(self._bridges(), self._rows())
         self.warnings = [warning] if warning else []
-        for row in rows:
+        for row in self._rows():
             held = self._joining.claims.adopt(
                 row.container, row.protocol, row.host, row.host_port, row.target_port
             )
             if not held:
                 _log.warning("port %s of this host is in use by others too", row.host_port)
 
+    def _bridges(self) -> builtins.list[Bridge]:
+        networks = self._state.networks.values()
+        return [network.bridge() for network in networks if network.driver == "bridge"]
+
+    def _rows(self) -> builtins.list[PortRow]:
+        return [row for rows in self._state.ports.values() for row in rows]
+
     async def close(self) -> None:
-        """Let go of sockets; containers keep their networks and published ports."""
-        self._joining.claims.close()
-        self._kernel.close()
+        """Let go of sockets; containers keep their networks and published ports. Idempotent."""
+        await self._stack.aclose()
 
     async def purge(self) -> None:
         """Take every bridge, pin and rule of this engine away; for `bay engine purge`."""
