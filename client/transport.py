@@ -66,13 +66,14 @@ def _tcp(host: Host) -> socket.socket:
     if host.tls is None:
         return sock
     try:
-        return _tls_context(host.tls).wrap_socket(sock, server_hostname=host.name)
+        return tls_context(host.tls).wrap_socket(sock, server_hostname=host.name)
     except OSError as error:
         sock.close()
         raise UnreachableError(f"TLS with the engine at {host} failed: {error}") from error
 
 
-def _tls_context(tls: Tls) -> ssl.SSLContext:
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """What a TLS connection trusts and shows, by the files that `tls` names."""
     import ssl
 
     if tls.verify:

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from textual.app import App
 from textual.binding import Binding
 
+from ..client.hosts import Host, default_host, parse_host
 from . import hostinfo, theme
+from .dialing import Dialer
 from .hostinfo import Figures
 from .screens.main import MainScreen
-from .source import Source, unix
-
-DEFAULT = "unix:///run/bay/bay.sock"
 
 
 class BayApp(App[None], inherit_bindings=False):
@@ -28,7 +27,7 @@ class BayApp(App[None], inherit_bindings=False):
 
     def __init__(
         self,
-        source: Source,
+        dialer: Dialer,
         *,
         read_host: Callable[[], Figures] = hostinfo.read,
         clock: Callable[[], float] = time.time,
@@ -38,7 +37,7 @@ class BayApp(App[None], inherit_bindings=False):
         for one in theme.THEMES:
             self.register_theme(one)
         self.theme = theme_name or theme.choose(os.environ)
-        self._main = MainScreen(source, read_host=read_host, clock=clock)
+        self._main = MainScreen(dialer, read_host=read_host, clock=clock)
 
     def get_default_screen(self) -> MainScreen:
         """There is one screen; all others are dialogs over it."""
@@ -49,10 +48,14 @@ class BayApp(App[None], inherit_bindings=False):
         return theme.defaults(self.current_theme)
 
 
-def main(host: str | None = None) -> int:
-    """Run the app against the engine at `host` (`unix:///…`); the exit code of the process."""
-    address = host or os.environ.get("BAY_HOST") or DEFAULT
-    source = Source(unix(address.removeprefix("unix://")), address.removeprefix("unix://"))
-    app = BayApp(source)
+def run(host: Host) -> int:
+    """Run the app against the engine at `host`; the exit code of the process."""
+    app = BayApp(Dialer(host))
     app.run()
     return app.return_code or 0
+
+
+def main(host: str | None = None) -> int:
+    """Run the app against `host` (`unix:///…`, `ssh://…`, `tcp://…`), else BAY_HOST, else here."""
+    address = host or os.environ.get("BAY_HOST")
+    return run(parse_host(address) if address else default_host())

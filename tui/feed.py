@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..client.errors import UnreachableError
 from ..host.errors import BayError
 from .model import KINDS, Happening, History, Json, Model
-from .source import LostError, Source
+from .source import Source
 
 SETTLE = 0.1  # seconds in which a burst of events becomes one refresh
 AT_ONCE = 8  # concurrent stats requests to an engine without /bay/samples
@@ -86,7 +87,7 @@ class Feed:
             when = event.get("timeNano", 0) / 1e9 or float(event.get("time", 0))
             self.model.events.append(Happening(when, kind, action, str(name)))
             self._changed("events")
-        raise LostError(f"The engine at {self.source.name} went away")
+        raise UnreachableError(f"The engine at {self.source.name} went away")
 
     async def _refresher(self) -> None:
         while True:
@@ -116,7 +117,7 @@ class Feed:
         try:
             history = await self.source.get("/bay/samples", seconds=120)
         except BayError as error:
-            if isinstance(error, LostError):
+            if isinstance(error, UnreachableError):
                 raise
             await self._poll()
             return
@@ -128,7 +129,7 @@ class Feed:
                 for identifier, sample in tick["containers"].items():
                     self.model.samples.setdefault(identifier, History()).add(when, sample)
                 self._changed("samples")
-        raise LostError(f"The engine at {self.source.name} stopped sending samples")
+        raise UnreachableError(f"The engine at {self.source.name} stopped sending samples")
 
     def _recall(self, reply: Json) -> None:
         """Take what the engine measured while nobody looked."""

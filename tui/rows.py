@@ -10,14 +10,14 @@ from .cells import Cell, Column, Row, Tone, cell
 from .model import History, Json, Model, container_name
 
 CONTAINERS = (
-    Column("name", "NAME", 12, 28),
+    Column("name", "NAME", 16, 30),
     Column("state", "STATE", 11),
     Column("cpu", "CPU", 6, rank=1, right=True),
     Column("cpu_line", "", 6, 20, rank=2),
     Column("memory", "MEM", 5, rank=1, right=True),
     Column("memory_line", "", 6, 20, rank=3),
-    Column("image", "IMAGE", 10, 28, rank=5),
-    Column("ports", "PORTS", 10, 24, rank=4),
+    Column("image", "IMAGE", 9, 28, rank=5),
+    Column("ports", "PORTS", 8, 24, rank=4),
     Column("network", "NET", 7, 14, rank=7),
     Column("pids", "PIDS", 4, rank=8, right=True),
     Column("age", "AGE", 3, rank=6, right=True),

@@ -45,15 +45,18 @@ class Session:
 
     # --- opening
 
-    async def open(self, command: list[str] | None = None) -> None:
+    async def open(self, command: list[str] | None = None, start: bool = False) -> None:
         """Connect; the terminal has its size before the program writes its first byte.
 
-        Raises BayError when the engine refuses.
+        `start` starts the container once its terminal is attached. Raises BayError when the engine
+        refuses.
         """
         if self.kind == "exec":
             self._wire = await self._start(command or SHELL)
         else:
             self._wire = await self._attach()
+            if start:
+                await self._begin(self._wire)
         self._task = asyncio.create_task(self._pump(self._wire))
 
     async def _start(self, command: list[str]) -> Wire:
@@ -73,6 +76,15 @@ class Session:
         # Engines before API 1.42 do not know ConsoleSize.
         await self._tell()
         return wire
+
+    async def _begin(self, wire: Wire) -> None:
+        try:
+            await self._source.post(f"/containers/{self.container}/start")
+        except BayError:
+            wire.close()
+            raise
+        # An engine that does not know ConsoleSize hears of it as soon as there is a terminal.
+        await self._tell()
 
     async def _attach(self) -> Wire:
         details = await self._source.get(f"/containers/{self.container}/json")

@@ -12,39 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ..host.errors import (
-    BayError,
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    NotFoundError,
-    NotModifiedError,
-    UnauthorizedError,
-    UnsupportedError,
-)
+from ..client.errors import UnreachableError, from_response
 from .source_http import READ, Head, chunks, encode, read_head
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Dial = Callable[[], Awaitable[Streams]]
-
-_ERRORS: dict[int, type[BayError]] = {
-    error.status: error
-    for error in (
-        InvalidError,
-        UnauthorizedError,
-        ForbiddenError,
-        NotFoundError,
-        ConflictError,
-        NotModifiedError,
-        UnsupportedError,
-    )
-}
-
-
-class LostError(BayError):
-    """The engine can't be reached, or went away in mid-reply."""
-
-    status = 503
 
 
 class Wire:
@@ -104,7 +76,7 @@ class Source:
         """One whole request.
 
         Raises the BayError that the status stands for, with the engine's own sentence, and
-        LostError when the engine can't be reached.
+        UnreachableError when the engine can't be reached.
         """
         async with self.stream(method, path, query, body) as pieces:
             data = b"".join([piece async for piece in _guard(pieces)])
@@ -158,18 +130,14 @@ class Source:
         body: Any,
         headers: dict[str, str] | None,
     ) -> tuple[Head, Streams]:
-        try:
-            streams = await self._dial()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise LostError(f"Cannot reach the engine at {self.name}: {reason}") from error
+        streams = await self._dial()
         try:
             streams[1].write(encode(method, path, query, body, headers))
             await streams[1].drain()
             return await read_head(streams[0]), streams
         except OSError as error:
             streams[1].close()
-            raise LostError(f"The engine at {self.name} closed the connection") from error
+            raise UnreachableError(f"The engine at {self.name} closed the connection") from error
         except BaseException:
             streams[1].close()
             raise
@@ -180,11 +148,7 @@ async def _check(head: Head, reader: asyncio.StreamReader, method: str) -> None:
     if head.status < 300:
         return
     data = b"".join([piece async for piece in _guard(chunks(reader, head, method))])
-    try:
-        message = str(json.loads(data)["message"])
-    except (ValueError, KeyError, TypeError):
-        message = data.decode(errors="replace").strip() or head.reason
-    raise _ERRORS.get(head.status, BayError)(message)
+    raise from_response(head.status, data)
 
 
 async def _guard(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -192,7 +156,7 @@ async def _guard(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for piece in pieces:
             yield piece
     except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-        raise LostError("The engine closed the connection in mid-reply") from error
+        raise UnreachableError("The engine closed the connection in mid-reply") from error
 
 
 async def _decoded(pieces: AsyncIterator[bytes]) -> AsyncIterator[Any]:
@@ -204,15 +168,6 @@ async def _decoded(pieces: AsyncIterator[bytes]) -> AsyncIterator[Any]:
                 yield json.loads(line)
     if rest.strip():
         yield json.loads(rest)
-
-
-def unix(path: str) -> Dial:
-    """A dialer for the unix socket at `path`."""
-
-    async def dial() -> Streams:
-        return await asyncio.open_unix_connection(path)
-
-    return dial
 
 
 async def demux(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:

@@ -9,24 +9,23 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.markup import escape
-from textual.screen import Screen
 from textual.widgets import Static
 
-from .. import keys, rows, verbs
-from ..deeds import carry_out
+from ...host.errors import BayError
+from .. import keys, rows
+from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
-from ..model import KINDS, Json, Model
-from ..session import Kind
+from ..model import KINDS, Model
+from ..pulls import Pull
 from ..source import Source
-from ..verbs import Deed
 from ..widgets.detail import Detail
 from ..widgets.hostline import HostLine
 from ..widgets.logview import LogView
 from ..widgets.prompt import Prompt
 from ..widgets.shell import Shell
 from ..widgets.table import Table
-from .confirm import Confirm
+from .acting import Acting
 from .help import Help
 
 TITLES = {"containers": "Containers", "images": "Images", "networks": "Networks"}
@@ -39,27 +38,30 @@ _EMPTY = {
 }
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Acting):
     """Everything of one engine at a glance."""
 
     BINDINGS = [*keys.bindings()]
 
     def __init__(
         self,
-        source: Source,
+        dialer: Dialer,
         *,
         read_host: Callable[[], Figures],
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self.source = source
+        self.dialer = dialer
+        self.source = Source(dialer.dial, dialer.name)
         self.model = Model()
         self.host = HostHistory()
-        self.feed = Feed(source, self.model, self._changed)
+        self.feed = Feed(self.source, self.model, self._changed)
         self._read_host = read_host
         self._clock = clock
         self._host_at = 0.0
         self.last_command = ""
+        self.pulls: dict[str, Pull] = {}
+        self._awaited = ("", "")
         self.kind = "containers"
         self._second = "networks"
         self._filters = dict.fromkeys(KINDS, "")
@@ -93,16 +95,16 @@ class MainScreen(Screen[None]):
             self._retitle(kind)
         self._arrange()
         self.table("containers").focus()
-        self.run_worker(self.feed.run(), group="feed", exit_on_error=True)
+        self.run_worker(self._serve(), group="feed", exit_on_error=True)
 
-    def table(self, kind: str) -> Table:
-        """The list of `kind`."""
-        return self.query_one(f"#{kind}", Table)
-
-    @property
-    def detail(self) -> Detail:
-        """The pane about the chosen object."""
-        return self.query_one(Detail)
+    async def _serve(self) -> None:
+        """Start the engine if none runs, as every client does, then read it for good."""
+        if self.dialer.can_start:
+            try:
+                await self.dialer.start()
+            except BayError as error:
+                self.notify(str(error), severity="error", markup=False, timeout=20)
+        await self.feed.run()
 
     # --- what changes
 
@@ -131,8 +133,30 @@ class MainScreen(Screen[None]):
             built = [row for row in built if all(word in row.text for word in needle.split())]
         key, backwards = self._sorts[kind]
         built.sort(key=lambda row: (row.sort[key], row.id), reverse=backwards)
-        self.table(kind).show(built)
+        table = self.table(kind)
+        table.show(built)
+        if self._awaited[0] == kind and self._awaited[1]:
+            for index, row in enumerate(built):
+                if row.id.startswith(self._awaited[1]):
+                    self._awaited = ("", "")
+                    table.go(index)
+                    break
         self._retitle(kind)
+
+    def redraw(self, kind: str) -> None:
+        """Draw the list `kind` anew from the model."""
+        self._fill(kind)
+
+    def tell(self, command: str) -> None:
+        """Show the command that equals what was just done."""
+        self.last_command = command
+        self._hint()
+
+    def go_to(self, kind: str, identifier: str = "") -> None:
+        """Go to a list, and to the row that begins with `identifier` as soon as it is there."""
+        self._awaited = (kind, identifier)
+        self.action_list(kind)
+        self._fill(kind)
 
     def _age(self) -> None:
         for kind in KINDS:
@@ -148,11 +172,22 @@ class MainScreen(Screen[None]):
         banner = self.query_one("#banner", Static)
         model = self.model
         banner.set_class(model.link in ("lost", "down"), "-shown")
+        starts = "; [b]ctrl+s[/] starts it" if self.dialer.can_start else ""
         if model.link == "lost":
-            banner.update(f"Engine gone: {model.trouble}. Containers run on; reconnecting…")
+            words = "The engine is gone. Containers run on. Reconnecting…"
+            banner.update(f"{words}{starts}")
         elif model.link == "down":
-            banner.update(f"{model.trouble}. Trying again…")
+            banner.update(f"{escape(model.trouble)}. Trying again…{starts}")
         self.query_one(HostLine).refresh()
+
+    @work(exclusive=True, group="start")
+    async def action_start_engine(self) -> None:
+        """Start the engine of this machine when it does not run."""
+        if self.model.link != "up" and self.dialer.can_start:
+            try:
+                await self.dialer.start()
+            except BayError as error:
+                self.notify(str(error), severity="error", markup=False)
 
     def _retitle(self, kind: str) -> None:
         table = self.table(kind)
@@ -164,6 +199,10 @@ class MainScreen(Screen[None]):
         place = f"{table.position + 1} of {shown}" if shown else ""
         needle = self._filters[kind]
         parts = [f"[$warn]/{needle}[/] {shown} of {total}" if needle else place]
+        if kind == "images":
+            parts = [
+                f"[$warn]{one.reference} {one.share:.0%}[/]" for one in self.pulls.values()
+            ] + parts
         if table.marked:
             parts.insert(0, f"[$warn]{len(table.marked)} marked[/]")
         table.border_subtitle = " · ".join(part for part in parts if part)
@@ -286,74 +325,6 @@ class MainScreen(Screen[None]):
         self._sorts[self.kind] = (key, backwards)
         self.table(self.kind).sort_by(key, backwards)
         self._fill(self.kind)
-
-    # --- doing
-
-    def _chosen(self) -> list[str]:
-        return self.table(self.kind).chosen
-
-    def _targets(self) -> list[Json]:
-        """The containers a verb is for: those of the list, or the one of the detail."""
-        found = [self.model.container(one) for one in self.table("containers").chosen]
-        return [one for one in found if one is not None]
-
-    def action_do(self, verb: str) -> None:
-        """Do `verb` to what is marked, or to what the cursor stands on."""
-        if self.kind == "containers":
-            deed = verbs.container(verb, self._targets())
-        elif verb == "remove":
-            deed = verbs.remove_other(self.kind, self._chosen(), self.model)
-        else:
-            return
-        if deed is not None:
-            self.do(deed)
-
-    def action_pause_or_pull(self) -> None:
-        """Pause or go on in Containers, pull in Images."""
-        if self.kind == "containers":
-            self.action_do("pause")
-
-    @work
-    async def do(self, deed: Deed) -> None:
-        """Ask if something is lost by it, then carry it out and say what failed."""
-        if deed.question:
-            answer = await self.app.push_screen_wait(Confirm(deed))
-            if answer is None:
-                return
-            deed = verbs.with_options(deed, answer)
-        self.table(self.kind).clear_marks()
-        self.last_command = deed.command
-        self._hint()
-        failed = await carry_out(deed, self.source, self.model, lambda: self._fill("containers"))
-        for text in failed[:3]:
-            self.notify(text, severity="error", title=f"{deed.title} failed", markup=False)
-        if len(failed) > 3:
-            self.notify(f"and {len(failed) - 3} more", severity="error", markup=False)
-
-    def action_shell(self, kind: Kind) -> None:
-        """Open a terminal into the container under the cursor."""
-        if self.kind == "containers" and self.table("containers").current is not None:
-            self.detail.open("shell")
-            self.call_after_refresh(self._open_shell, kind)
-
-    async def _open_shell(self, kind: Kind) -> None:
-        shell = self.query_one(Shell)
-        if await shell.open(kind):
-            shell.focus()
-
-    def on_terminal_released(self) -> None:
-        """ctrl+]: back to the list."""
-        self.query_one(Shell).release()
-        self.remove_class("-zoomed")
-        self.table(self.kind).focus()
-
-    def action_copy(self) -> None:
-        """Copy the full id, by the terminal's own clipboard (OSC 52), so over SSH too."""
-        row = self.table(self.kind).current
-        if row is not None:
-            identifier, _, name = row.id.partition(" ")
-            self.app.copy_to_clipboard(name or identifier)
-            self.notify(f"Copied {name or identifier[:12]}", markup=False)
 
     def action_help(self) -> None:
         """All keys."""

@@ -54,20 +54,36 @@ class Shell(Terminal):
         container = self._target
         session = self._sessions.get((container, kind))
         if session is None or session.over:
-            size = (max(2, self.size.width), max(2, self.size.height))
-            session = Session(self._source, container, kind, *size)
-            session.emulator.on_bell = self.app.bell
-            session.emulator.on_copy = self.app.copy_to_clipboard
+            session = self._new(container, kind)
             try:
                 await session.open(command)
             except BayError as error:
                 self.app.notify(str(error), severity="error", markup=False)
                 return False
-            self._sessions[container, kind] = session
-        self._last[container] = kind
-        if container == self._target:
-            self._present()
+        self._keep(session)
         return True
+
+    async def run(self, container: str) -> None:
+        """Attach to `container`, which was only created, start it and show its terminal.
+
+        Raises BayError when the engine refuses.
+        """
+        session = self._new(container, "attach")
+        await session.open(start=True)
+        self._keep(session)
+
+    def _new(self, container: str, kind: Kind) -> Session:
+        size = (max(2, self.size.width), max(2, self.size.height))
+        session = Session(self._source, container, kind, *size)
+        session.emulator.on_bell = self.app.bell
+        session.emulator.on_copy = self.app.copy_to_clipboard
+        return session
+
+    def _keep(self, session: Session) -> None:
+        self._sessions[session.container, session.kind] = session
+        self._last[session.container] = session.kind
+        if session.container == self._target:
+            self._present()
 
     def release(self) -> None:
         """The keyboard went back to the app: an attach ends by that, a shell lives on."""

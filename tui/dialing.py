@@ -1,0 +1,73 @@
+"""Connections for the screen: what `client` knows of hosts, on asyncio streams."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..client.errors import UnreachableError
+from ..client.transport import Link, connect, tls_context
+
+if TYPE_CHECKING:
+    from ..client.hosts import Host
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Dialer:
+    """Opens connections to the engine at `host`, and starts the local one when asked to."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        """How the header calls the engine: the socket's path, or where it is."""
+        return self.host.path if self.host.kind == "unix" else str(self.host)
+
+    @property
+    def can_start(self) -> bool:
+        """Whether this is the engine of this machine, which a client may start."""
+        return self.host.local
+
+    async def start(self) -> None:
+        """Start the engine and wait for its socket. Raises UnreachableError when it can't be."""
+        from ..client.autostart import answers, start_engine
+
+        # Who may use a running engine need not be root, as starting one needs.
+        if not await asyncio.to_thread(answers, self.host.path):
+            await asyncio.to_thread(start_engine, self.host)
+
+    async def dial(self) -> Streams:
+        """A new connection. Raises UnreachableError with the sentence for the user."""
+        host = self.host
+        if host.kind == "ssh":
+            return await self._ssh()
+        try:
+            if host.kind == "unix":
+                return await asyncio.open_unix_connection(host.path)
+            context = tls_context(host.tls) if host.tls else None
+            return await asyncio.open_connection(host.name, host.port, ssl=context)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if isinstance(error, PermissionError):
+                reason = "permission denied: use sudo, or join the group that owns the socket"
+            raise UnreachableError(f"Cannot connect to the engine at {host}: {reason}") from error
+
+    async def _ssh(self) -> Streams:
+        link = await asyncio.to_thread(connect, self.host)
+        reader, writer = await asyncio.open_connection(sock=link.socket)
+        task = asyncio.create_task(_collect(writer, link))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return reader, writer
+
+
+async def _collect(writer: asyncio.StreamWriter, link: Link) -> None:
+    """End the ssh process when its connection is closed."""
+    try:
+        await writer.wait_closed()
+    except OSError:
+        pass  # it was cut rather than closed: the process goes all the same
+    await asyncio.to_thread(link.close)
