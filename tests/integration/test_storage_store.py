@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,8 @@ import pytest
 from bayplan.host.errors import ConflictError, InvalidError, NotFoundError
 from bayplan.storage.changes import ADDED, DELETED, MODIFIED, Change
 from bayplan.storage.images import Image
-from bayplan.storage.starter import build_starter, find_busybox
+from bayplan.storage.starter import build_starter
 from bayplan.storage.store import Store
-
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="mounts and device files need root"),
-    pytest.mark.skipif(find_busybox() is None, reason="no static busybox on this host"),
-]
 
 
 @pytest.fixture
