@@ -52,6 +52,7 @@ class EngineProcess:
         self.home = self.folder / "home"
         self.home.mkdir()
         self._child: subprocess.Popen[bytes] | None = None
+        self._was_up = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -83,6 +84,7 @@ class EngineProcess:
                 start_new_session=True,
             )
         wait_until(self._is_up, f"engine at {self.socket}", timeout=30)
+        self._was_up = True
 
     def _is_up(self) -> bool:
         if self._child is not None and self._child.poll() is not None:
@@ -212,8 +214,12 @@ class EngineProcess:
         Raises AssertionError with what is left in the kernel, after cleaning what a broken engine
         would otherwise leave to the next run.
         """
+        if not self._was_up:  # start() has said why
+            force_clean(self.options)
+            shutil.rmtree(self.folder)
+            return
         try:
-            if not self.socket.exists() or not self._answers():
+            if not self._answers():
                 self.start()
             self.remove_containers()
             self.bay("engine", "purge", "--force", check=True)
