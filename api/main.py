@@ -14,10 +14,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.options import DEFAULT_ROOT, DEFAULT_RUN_ROOT, Options
 from ..host.errors import BayError, ConflictError
 from ..host.files import unlink
+
+if TYPE_CHECKING:
+    from .server import Server
 
 log = logging.getLogger("bay")
 
@@ -106,7 +110,7 @@ def only_engine(options: Options) -> Iterator[None]:
 
 async def run(options: Options) -> None:
     """Open the engine, serve it until a signal or a client says stop, and close it."""
-    from ..core.engine import Engine
+    from ..core.engine import Engine, purge_files
     from . import server
 
     loop = asyncio.get_running_loop()
@@ -117,6 +121,7 @@ async def run(options: Options) -> None:
         engine = await Engine.open(options)
         stack.push_async_callback(engine.close)
         http = server.Server(engine, metadata.version("bayplan"), stopping)
+        stack.push_async_callback(_purge_again, http)
         stack.push_async_callback(http.close)
         sockets = server.inherited_sockets()
         if not sockets:
@@ -127,7 +132,16 @@ async def run(options: Options) -> None:
         log.info("engine %d serves %s over %s", os.getpid(), options.root, options.socket)
         await stopping.wait()
         notify("STOPPING=1")
-        log.info("engine %d stops; its containers run on", os.getpid())
+        what = "and takes all it had away" if http.purging else "; its containers run on"
+        log.info("engine %d stops %s", os.getpid(), what)
+    if http.purging:
+        purge_files(options)
+
+
+async def _purge_again(http: Server) -> None:
+    """What a request made between the purge and the closing of the door."""
+    if http.purging:
+        await http.engine.purge()
 
 
 def notify(state: str) -> None:

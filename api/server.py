@@ -31,7 +31,10 @@ GRACE = 2.0
 
 
 class Server:
-    """Serves one engine on its sockets. `stopping` is set when a client asks it to end."""
+    """Serves one engine on its sockets. `stopping` is set when a client asks it to end.
+
+    `purging` says that nothing of the engine is to be left at its end.
+    """
 
     def __init__(self, engine: Engine, version: str, stopping: asyncio.Event) -> None:
         from . import routes  # fills the table of routes
@@ -40,6 +43,7 @@ class Server:
         self.engine = engine
         self.version = version
         self.stopping = stopping
+        self.purging = False
         self.headers = {
             "Api-Version": versions.CURRENT,
             "Docker-Experimental": "false",

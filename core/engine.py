@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
 from contextlib import AsyncExitStack
 
-from ..host import clock
+from ..host import clock, files
+from ..host.errors import NotFoundError
 from ..host.threads import offload
 from ..storage.starter import build_starter
 from ..storage.store import Store
@@ -129,9 +131,32 @@ class Engine:
 
         return await version(self)
 
+    async def purge(self) -> None:
+        """Remove every container and all this engine made in the kernel; repeatable.
+
+        The files of both roots stay: `purge_files` takes them once the engine is closed.
+        """
+        for container in self.containers.all():
+            with contextlib.suppress(NotFoundError):  # with --rm it may have gone by itself
+                await self.containers.remove(container.id, force=True, volumes=True)
+        await self.networks.purge()
+
     async def close(self) -> None:
         """Let go of everything; the containers run on."""
         await self._stack.aclose()
+
+
+def purge_files(options: Options) -> None:
+    """Remove what both roots hold, and the roots; blocks. For an engine that is closed.
+
+    Raises OSError when something can't be removed, a mount point for one.
+    """
+    for folder in (options.run_root, options.root):
+        for entry in folder.iterdir():
+            files.remove_tree(entry)
+        # A root may be a mount point or a folder that the user made; empty is enough then.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

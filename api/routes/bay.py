@@ -37,6 +37,15 @@ async def stop(call: Call) -> web.StreamResponse:
     return empty()
 
 
+@route("POST", "/bay/engine/purge")
+async def purge(call: Call) -> web.StreamResponse:
+    """Remove every container, network, image and volume, and end the engine."""
+    await call.engine.purge()
+    call.server.purging = True
+    call.server.stopping.set()
+    return empty()
+
+
 @route("GET", "/bay/samples")
 async def samples(call: Call) -> web.StreamResponse:
     """Every container's figures of the last seconds, one a second."""
