@@ -16,6 +16,7 @@ import socket
 from collections import deque
 from pathlib import Path
 
+from ..host.files import read_text
 from .detach import Detacher
 
 # A session this far behind makes the console stop reading, until it has caught up to half.
@@ -150,7 +151,8 @@ class Console:
         except BaseException:
             console._socket.close()
             raise
-        console._watch_process()
+        if pid := int(read_text(bundle / "pidfile", "0").strip() or 0):
+            console.watch_process(pid)
         console._resume()
         return console
 
@@ -162,11 +164,11 @@ class Console:
         finally:
             os.close(folder)
 
-    def _watch_process(self) -> None:
-        """When the process dies nothing is held back any more: what is left is less than a pipe."""
+    def watch_process(self, pid: int) -> None:
+        """Hold nothing back once `pid` is dead: what is left then is less than a pipe."""
         try:
-            self._pidfd = os.pidfd_open(int((self._folder / "pidfile").read_text()))
-        except (FileNotFoundError, ProcessLookupError, ValueError):
+            self._pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
             return
         self._loop.add_reader(self._pidfd, self._process_died)
 

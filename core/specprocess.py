@@ -28,14 +28,16 @@ def arguments(config: Json) -> list[str]:
     return args
 
 
-def environment(container: Container, identity: Identity, extra: Iterable[str] = ()) -> list[str]:
-    """PATH, HOSTNAME, HOME (and TERM with a terminal), unless `Config.Env` or `extra` say else.
+def environment(
+    container: Container, identity: Identity, terminal: bool, extra: Iterable[str] = ()
+) -> list[str]:
+    """PATH, HOSTNAME, HOME (and TERM on a terminal), unless `Config.Env` or `extra` say else.
 
     Later ones win; a name without `=` takes it out, as in Docker.
     """
     config = container.config
     values = {"PATH": DEFAULT_PATH, "HOSTNAME": config.get("Hostname") or container.id[:12]}
-    if container.tty:
+    if terminal:
         values["TERM"] = "xterm"
     values["HOME"] = identity.home
     return merge(
@@ -124,7 +126,7 @@ def process(container: Container, rootfs: Path, host: frozenset[str]) -> Json:
         "terminal": container.tty,
         "user": identity.oci(),
         "args": args,
-        "env": environment(container, identity),
+        "env": environment(container, identity, container.tty),
         "cwd": config.get("WorkingDir") or "/",
         "capabilities": capabilities.process_sets(capabilities.choose(host_config, host)),
         "noNewPrivileges": no_new_privileges(security),
@@ -145,3 +147,27 @@ def process(container: Container, rootfs: Path, host: frozenset[str]) -> Json:
         ):
             result["apparmorProfile"] = value
     return result
+
+
+def exec_process(container: Container, base: Json, config: Json, rootfs: Path) -> Json:
+    """The OCI `process` of an exec with Docker's `ExecConfig`, from its container's own (`base`).
+
+    `rootfs` is where its user is looked up; without one it is the container's.
+    """
+    user = config.get("User") or container.config.get("User") or ""
+    identity = resolve(rootfs, user, container.host_config.get("GroupAdd") or ())
+    terminal = bool(config.get("Tty"))
+    sets = base["capabilities"]
+    if config.get("Privileged"):
+        everything = capabilities.choose({"Privileged": True})
+        sets = capabilities.process_sets(everything)
+    kept = ("rlimits", "noNewPrivileges", "apparmorProfile", "oomScoreAdj")
+    return {
+        **{key: base[key] for key in kept if key in base},
+        "terminal": terminal,
+        "user": identity.oci(),
+        "args": list(config["Cmd"]),
+        "env": environment(container, identity, terminal, config.get("Env") or ()),
+        "cwd": config.get("WorkingDir") or base["cwd"],
+        "capabilities": sets,
+    }

@@ -1,0 +1,175 @@
+"""`docker exec` on the runtime layer: codes, streams, terminals, users, detached, killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bayplan.core.events import Events
+from bayplan.core.execs import Execs
+from bayplan.core.options import Options
+from bayplan.core.runtime import Runtime
+from bayplan.core.types import Container
+from bayplan.host.errors import ConflictError, InvalidError, NotFoundError, RuntimeFailedError
+from support.sandbox import Sandbox, make_rootfs, read_all
+
+
+@pytest.fixture(params=["crun", "runc"])
+async def sandbox(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("exec")
+    runtime = await Runtime.probe(request.param, folder / "run", f"bay-{folder.name}-{os.getpid()}")
+    yield Sandbox(runtime, folder, make_rootfs(folder / "rootfs"))
+    await runtime.close()
+
+
+@asynccontextmanager
+async def started(sandbox: Sandbox, **settings: Any) -> AsyncIterator[tuple[Execs, Container]]:
+    """A container that sleeps, as the engine would note it, and the execs of an engine."""
+    options = Options(sandbox.folder, sandbox.folder / "run")
+    async with sandbox.running(["sleep", "600"], **settings) as (container, _, _):
+        container.state.status = "running"
+        container.state.pid = int((container.bundle / "pidfile").read_text())
+        yield Execs(sandbox.runtime, options, Events()), container
+
+
+async def run(
+    execs: Execs, container: Container, *command: str, **config: Any
+) -> tuple[int, bytes]:
+    key = await execs.create(container, {"Cmd": list(command), **config})
+    session = await execs.start(key, detach=False, tty=bool(config.get("Tty")), size=None)
+    assert session is not None
+    output = await read_all(session)
+    return await asyncio.wait_for(execs.wait(key), 20), output
+
+
+async def test_output_code_and_traces(sandbox: Sandbox) -> None:
+    async with started(sandbox) as (execs, container):
+        code, output = await run(execs, container, "sh", "-c", "echo out; echo err >&2; exit 9")
+        assert code == 9
+        assert sorted(output.split()) == [b"err", b"out"]
+        assert execs.ids(container.id) == []
+
+
+async def test_user_environment_and_folder(sandbox: Sandbox) -> None:
+    async with started(sandbox, Env=["A=1", "B=2"], WorkingDir="/tmp") as (execs, container):
+        script = "id -un; pwd; echo $A $B $HOME $TERM; grep CapEff /proc/self/status"
+        config = {"User": "alice", "Env": ["B=3"], "WorkingDir": "/bin"}
+        code, output = await run(execs, container, "sh", "-c", script, **config)
+        lines = output.decode().split("\n")
+        assert (code, lines[:3]) == (0, ["alice", "/bin", "1 3 /home/alice"])
+        assert int(lines[3].split()[1], 16) == 0
+        _, output = await run(execs, container, "pwd")
+        assert output == b"/tmp\n"
+
+
+async def test_privileged_has_more_capabilities(sandbox: Sandbox) -> None:
+    async with started(sandbox) as (execs, container):
+        script = "grep CapEff /proc/self/status"
+        plain = (await run(execs, container, "sh", "-c", script))[1]
+        more = (await run(execs, container, "sh", "-c", script, Privileged=True))[1]
+        assert int(more.split()[1], 16) > int(plain.split()[1], 16) == 0xA80425FB
+
+
+@pytest.mark.parametrize(("command", "code"), [("nosuch", 127), ("/nosuch", 127), ("/etc", 126)])
+async def test_command_that_cannot_run(sandbox: Sandbox, command: str, code: int) -> None:
+    async with started(sandbox) as (execs, container):
+        key = await execs.create(container, {"Cmd": [command]})
+        with pytest.raises(RuntimeFailedError) as caught:
+            await execs.start(key, detach=False, tty=False, size=None)
+        assert caught.value.code == code
+        assert f'exec: "{command}": ' in caught.value.message
+        assert execs.inspect(key)["ExitCode"] == code
+        assert not list((container.bundle / "execs").iterdir())
+
+
+async def test_input_to_its_end(sandbox: Sandbox) -> None:
+    async with started(sandbox) as (execs, container):
+        key = await execs.create(container, {"Cmd": ["wc", "-c"], "AttachStdin": True})
+        session = await execs.start(key, detach=False, tty=False, size=None)
+        assert session is not None
+        await session.write(bytes(300_000))
+        await session.close_stdin()
+        assert await read_all(session) == b"300000\n"
+
+
+async def test_terminal_and_its_size(sandbox: Sandbox) -> None:
+    async with started(sandbox) as (execs, container):
+        script = (
+            "while [ \"$(stty size)\" != '30 90' ]; do :; done; tty; echo $TERM; read x; exit $x"
+        )
+        config = {"Cmd": ["sh", "-c", script], "Tty": True, "AttachStdin": True}
+        key = await execs.create(container, config)
+        session = await execs.start(key, detach=False, tty=True, size=(30, 90))
+        assert session is not None
+        await session.write(b"4\n")
+        output = await read_all(session)
+        assert b"/dev/pts/" in output and b"xterm" in output
+        assert await execs.wait(key) == 4
+
+
+async def test_detached(sandbox: Sandbox) -> None:
+    async with started(sandbox) as (execs, container):
+        key = await execs.create(container, {"Cmd": ["sh", "-c", "echo x > /tmp/made; exit 3"]})
+        assert await execs.start(key, detach=True, tty=False, size=None) is None
+        assert await asyncio.wait_for(execs.wait(key), 20) == 3
+        assert (sandbox.rootfs / "tmp/made").read_text() == "x\n"
+        with pytest.raises(ConflictError):
+            await execs.start(key, detach=True, tty=False, size=None)
+
+
+async def test_killed_and_killed_with_the_container(sandbox: Sandbox) -> None:
+    async with started(sandbox) as (execs, container):
+        keys = []
+        for _ in range(2):
+            keys.append(await execs.create(container, {"Cmd": ["sleep", "600"]}))
+            await execs.start(keys[-1], detach=False, tty=False, size=None)
+        assert sorted(execs.ids(container.id)) == sorted(keys)
+        assert execs.inspect(keys[0])["Running"] is True
+        await execs.kill(keys[0])
+        assert await asyncio.wait_for(execs.wait(keys[0]), 20) == 137
+        await sandbox.runtime.delete(container.id, force=True)
+        execs.forget(container.id)
+        assert await asyncio.wait_for(execs.wait(keys[1]), 20) == 137
+
+
+async def test_refusals(sandbox: Sandbox) -> None:
+    async with started(sandbox) as (execs, container):
+        with pytest.raises(InvalidError, match="No exec command specified"):
+            await execs.create(container, {"Cmd": []})
+        with pytest.raises(NotFoundError, match="No such exec instance: nope"):
+            execs.inspect("nope")
+        key = await execs.create(container, {"Cmd": ["true"], "User": "nobody-here"})
+        with pytest.raises(InvalidError, match="unable to find user nobody-here"):
+            await execs.start(key, detach=False, tty=False, size=None)
+        container.state.status = "paused"
+        with pytest.raises(ConflictError, match="is paused"):
+            await execs.create(container, {"Cmd": ["true"]})
+        container.state.status = "exited"
+        with pytest.raises(ConflictError, match="is not running"):
+            await execs.create(container, {"Cmd": ["true"]})
+
+
+async def test_cancelled_start_leaves_nothing(sandbox: Sandbox) -> None:
+    """At every step: the n-th turn of the event loop."""
+    async with started(sandbox) as (execs, container):
+        for turns in range(0, 60, 3):
+            key = await execs.create(container, {"Cmd": ["sleep", "601"]})
+            task = asyncio.create_task(execs.start(key, detach=False, tty=False, size=None))
+            for _ in range(turns):
+                await asyncio.sleep(0.0005)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if not task.cancelled():
+                await execs.kill(key)
+                await execs.wait(key)
+        pids = Path(f"/proc/{container.state.pid}/task/{container.state.pid}/children")
+        assert pids.read_text() == ""
+        _, output = await run(execs, container, "ps", "-o", "args")
+        assert b"601" not in output
