@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
-import time
-from typing import Any
 
-from ...client.client import Client
-from ...client.errors import UnreachableError
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, switch, text
-
-Json = dict[str, Any]
 
 
 def run_engine(app: App, parsed: Parsed) -> int:
@@ -25,71 +18,7 @@ def run_engine(app: App, parsed: Parsed) -> int:
         from ..dialstdio import dial
 
         return dial(app)
-    found = {"status": _status, "stop": _stop, "purge": _purge}.get(action)
-    if found is None:
-        raise UsageError(f"unknown action: {action}")
-    return found(app, parsed)
-
-
-def _running(app: App) -> Json | None:
-    """What the engine says of itself; None when none runs. Starts none."""
-    client = Client(app.host, autostart=False)
-    try:
-        return dict(client.get("/bay/engine"))
-    except UnreachableError:
-        return None
-
-
-def _status(app: App, parsed: Parsed) -> int:
-    told = _running(app)
-    if told is None:
-        app.out(f"No engine runs at {app.host}.")
-        return 1
-    for name in ("pid", "version", "runtime", "started", "root", "run_root"):
-        app.out(f"{name.replace('_', ' ') + ':':<10}{told[name]}")
-    return 0
-
-
-def _stop(app: App, parsed: Parsed) -> int:
-    told = _running(app)
-    if told is None:
-        app.out(f"No engine runs at {app.host}.")
-        return 0
-    app.client.post("/bay/engine/stop")
-    _await_end(app, told["pid"])
-    return 0
-
-
-def _purge(app: App, parsed: Parsed) -> int:
-    """Everything away; an engine is started for it if none runs, as containers may."""
-    from .prune import confirm
-
-    told = dict(app.client.get("/bay/engine"))
-    question = (
-        f"This will remove every container, image, network and volume of the engine at"
-        f" {told['root']}, and stop it."
-    )
-    if not confirm(app, question, parsed["force"]):
-        return 1
-    app.client.post("/bay/engine/purge")
-    _await_end(app, told["pid"])
-    return 0
-
-
-def _await_end(app: App, pid: int) -> None:
-    """Until the engine is gone: by its process on this host, else by its silence."""
-    if app.host.kind == "unix":
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return
-        try:
-            select.select([fd], [], [])
-        finally:
-            os.close(fd)
-        return
-    while _running(app) is not None:
-        time.sleep(0.1)
+    raise UsageError(f"unknown action: {action}")
 
 
 def _foreground(parsed: Parsed) -> int:
@@ -111,7 +40,6 @@ ENGINE = Command(
     run_engine,
     flags=(
         switch("debug", "Log more"),
-        switch("force", "purge: don't ask", "f"),
         text("root", "Folder of all state", default=os.environ.get("BAY_ROOT", "")),
         text("run-root", "Folder of the socket and of what a reboot ends"),
         text("runtime", "OCI runtime to use: crun or runc"),
