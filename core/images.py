@@ -19,6 +19,7 @@ from .events import Events
 from .imageremoval import Removal
 from .options import Options
 from .pull import Pulls
+from .push import Pushes, select
 from .registry.credentials import from_auth
 from .registry.crew import Crew, follow
 from .registry.endpoints import HUB, HUB_HOST, Registries
@@ -56,6 +57,7 @@ class Images:
         self._transport = Transport()
         self._retry = Retry()
         self._pulls = Pulls(store, self._transport, Registries.load, self._retry)
+        self._pushes = Pushes(store, self._transport, Registries.load, self._retry)
 
     async def resolve(self, ref: str) -> Image:
         """The image that a name, a digest or the start of an id means."""
@@ -149,6 +151,16 @@ class Images:
         name = reference.familiar()
         self._events.emit("image", "pull", name, {"name": reference.familiar_name})
         return image
+
+    async def push(
+        self, ref: str, *, auth: Json | None, progress: Progress, all_tags: bool = False
+    ) -> None:
+        """Send an image, or all tags of a repository; `progress` gets Docker's messages."""
+        reference = parse(ref)
+        found = await offload(select, self._store, reference, all_tags)
+        await self._pushes.push(found, auth=auth, progress=progress)
+        for one in found:
+            self._events.emit("image", "push", one.familiar(), {"name": one.familiar_name})
 
     async def distribution(self, ref: str, *, auth: Json | None) -> Json:
         """What a registry has under the name: Docker's DistributionInspect."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,8 +20,7 @@ from ..host.threads import offload
 from ..storage.images import Image
 from ..storage.reference import Reference
 from ..storage.store import Store
-from .registry.cancel import CancelledByUserError
-from .registry.crew import Crew, follow, outlast
+from .registry.crew import Crew, each, follow, outlast
 from .registry.download import Download, DownloadEndedError
 from .registry.endpoints import Registries
 from .registry.lookup import Found, Target, find, visit
@@ -133,7 +132,7 @@ class Pulls:
             transfer = _Transfer(self, crew, found.repository, report)
             # The largest first: the last to end is then a small one. Bottom to top for equals.
             order = sorted(layers, key=lambda pair: -pair[1].size)
-            await _all([transfer.layer(diff_id, one) for diff_id, one in order])
+            await each(transfer.layer(diff_id, one) for diff_id, one in order)
             return await offload(self._commit, found, reference)
 
     def _commit(self, found: Found, reference: Reference) -> Image:
@@ -271,14 +270,3 @@ class _Transfer:
             if error is not None and not isinstance(error, DownloadEndedError):
                 raise error
         await fetched
-
-
-async def _all(work: Iterable[Coroutine[None, None, None]]) -> None:
-    """Do all at once; the first failure ends the others, and is what is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
-    except BaseExceptionGroup as errors:
-        told = [one for one in errors.exceptions if not isinstance(one, CancelledByUserError)]
-        raise (told or errors.exceptions)[0] from None

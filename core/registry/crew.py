@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
-from .cancel import Cancel
+from .cancel import Cancel, CancelledByUserError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,3 +71,14 @@ async def outlast(futures: Iterable[asyncio.Future[Any] | Future[Any]]) -> None:
             interrupted = error
     if interrupted is not None:
         raise interrupted
+
+
+async def each(work: Iterable[Coroutine[None, None, None]]) -> None:
+    """Do all at once; the first failure ends the others, and is what is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+    except BaseExceptionGroup as errors:
+        told = [one for one in errors.exceptions if not isinstance(one, CancelledByUserError)]
+        raise (told or errors.exceptions)[0] from None

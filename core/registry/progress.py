@@ -76,13 +76,13 @@ class Meter:
         self._tell = tell
         self._status = status
         self._name = name
-        self._total = total
+        self.total = total
         self._next = 0.0
 
     def at(self, current: int) -> None:
         """Tell that `current` bytes are done."""
         now = time.monotonic()
-        if self.quiet or (now < self._next and current < self._total):
+        if self.quiet or (now < self._next and current < self.total):
             return
         self._next = now + _EVERY
-        self._tell(message(self._status, self._name, min(current, self._total), self._total))
+        self._tell(message(self._status, self._name, min(current, self.total), self.total))

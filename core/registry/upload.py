@@ -77,8 +77,9 @@ class Upload:
             body = answer.read(_LIMIT)
         if answer.status in (200, 201, 202, 204):
             return self._repository.located(answer)
-        if answer.status in (*PASSING, 401, 416):
-            # 401: the token ended meanwhile; asking where we are gets another.
+        if answer.status in (*PASSING, 401, 416) or (offset and answer.status == 404):
+            # 401: the token ended meanwhile; asking where we are gets another. 404: the registry
+            # has dropped what came before the break.
             raise TransportError(f"upload of {self._descriptor.short}: HTTP {answer.status}")
         raise self._refused(answer, body)
 
