@@ -97,6 +97,8 @@ async def settle(
     """Record that the process ended and clear what it used; the caller holds the lock."""
     live, state = context.live(container), container.state
     pid = state.pid
+    # The file's time is that of the kernel's coarse clock, up to 10 ms behind.
+    finished = max(finished, state.started)
     state.status, state.exit_code, state.finished = "exited", code, finished
     state.oom_killed = oom
     state.pid = state.pid_started = 0

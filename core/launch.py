@@ -108,10 +108,12 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
         bind(console)
     live.pending.clear()
 
+    # Taken before the start: a short process ends before the runtime has answered.
+    begun = time.time_ns()
     await context.runtime.start(container.id)
     state.status, state.error, state.exit_code = "running", "", 0
     state.oom_killed = False
-    state.started, state.finished = time.time_ns(), 0
+    state.started, state.finished = begun, 0
     container.phase = ""
     live.exited.clear()
     await context.roster.save(container)
