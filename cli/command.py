@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .flags import HELP, Flag, Parsed, UsageError, parse
 
@@ -16,8 +13,7 @@ if TYPE_CHECKING:
 PROGRAM = "bay"
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """One verb.
 
     `usage` is its synopsis after the program's name, starting with its full name ("ps [OPTIONS]").
@@ -88,6 +84,9 @@ def _arguments(count: int) -> str:
 
 def flag_table(flags: Sequence[Flag], title: str = "Options") -> str:
     """The flags as help shows them, sorted by name; empty when there are none."""
+    import shutil
+    import textwrap
+
     shown = sorted((f for f in flags if not f.hidden), key=lambda flag: flag.name)
     if not shown:
         return ""

@@ -7,8 +7,7 @@ for repeated flags after a positional, and costs 8 ms of imports.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import units
 
@@ -17,8 +16,7 @@ class UsageError(Exception):
     """The command line is wrong. The message is Docker's; the command adds its usage."""
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag. `convert` raises ValueError with a reason; `kind` is what help shows for a value.
 
     An empty `kind` is a switch: it takes a value only as `--name=false`. `many` collects a list.

@@ -9,9 +9,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..client.client import Client
 from ..client.session import Session
@@ -30,8 +29,7 @@ _NOT_PASSED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Streams:
+class Streams(NamedTuple):
     """How the user's terminal and a process meet: a terminal or not, and is stdin passed on."""
 
     tty: bool

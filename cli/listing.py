@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from .flags import text
 from .table import align, is_styled
@@ -19,8 +18,7 @@ FORMAT = text(
 )
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(NamedTuple):
     """A kind of list. `headers` maps each field a template may name to its column's header.
 
     `columns` are the fields of the default table and `styles` their styles on a terminal.
@@ -28,7 +26,7 @@ class Listing:
 
     headers: Mapping[str, str]
     columns: Sequence[str]
-    styles: Mapping[str, str] = field(default_factory=dict)
+    styles: Mapping[str, str] = MappingProxyType({})
 
     def show(self, rows: Iterable[Row], form: str = "", columns: Sequence[str] = ()) -> None:
         """Print `rows` in the form of `--format`; without one, a table of `columns`."""
@@ -36,6 +34,8 @@ class Listing:
         if form in ("", "table"):
             self._table(rows, columns or self.columns)
         elif form == "json":
+            import json
+
             for row in rows:
                 print(json.dumps(_plain(row), ensure_ascii=False, separators=(",", ":")))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..host.errors import InvalidError
 
@@ -12,8 +12,7 @@ DEFAULT_PORT = 2375
 DEFAULT_TLS_PORT = 2376
 
 
-@dataclass(frozen=True)
-class Tls:
+class Tls(NamedTuple):
     """Certificates for tcp: PEM files, and whether the server's is checked against `ca`."""
 
     ca: str | None = None
@@ -22,8 +21,7 @@ class Tls:
     verify: bool = True
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """One engine's address. `kind` is unix, tcp or ssh; the fields of the others are empty."""
 
     kind: str
@@ -33,7 +31,7 @@ class Host:
     user: str = ""
     tls: Tls | None = None
     # The engine's own default socket: the only one a client may start an engine for.
-    local: bool = field(default=False, compare=False)
+    local: bool = False
 
     def __str__(self) -> str:
         if self.kind == "unix":
@@ -59,9 +57,6 @@ def parse_host(text: str, tls: Tls | None = None) -> Host:
 
     A text without a scheme is tcp, as Docker has it. Raises InvalidError when it is none of these.
     """
-    # Not needed for the default host, and slow to import.
-    from urllib.parse import urlsplit
-
     text = text.strip()
     if "://" not in text:
         text = f"tcp://{text}"
@@ -75,6 +70,9 @@ def parse_host(text: str, tls: Tls | None = None) -> Host:
             f"unable to parse docker host `{text}`: use unix:///path, tcp://host:port or"
             " ssh://user@host"
         )
+    # Slow to import, and not needed for the hosts above.
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from typing import Any
 
@@ -105,7 +104,7 @@ def ellipsis(text: str, limit: int) -> str:
 
 def local_time(seconds: float) -> str:
     """A time in the local zone, as Go prints one: 2006-01-02 15:04:05 -0700 MST."""
-    return datetime.datetime.fromtimestamp(int(seconds)).astimezone().strftime("%F %T %z %Z")
+    return time.strftime("%F %T %z %Z", time.localtime(seconds))
 
 
 def ports_cell(ports: list[Json]) -> str:
