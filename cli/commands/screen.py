@@ -7,7 +7,8 @@ from ..app import App
 
 def open_screen(app: App) -> int:
     """Open the screen on the engine the options name; its exit code."""
-    from ...tui.app import run
+    # The engine is started, if need be, before the screen covers what there is to say about it.
+    app.client.get("/_ping")
+    from ...tui.app import main
 
-    code: int = run(app.host)
-    return code
+    return main(str(app.host))
