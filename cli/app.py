@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ..client.client import Client
 from ..client.errors import is_from_engine
 from ..client.hosts import Host, Tls, default_host, parse_host
-from ..host.errors import BayError
+from ..host.errors import BayError, InvalidError
 
 if TYPE_CHECKING:
     from .config import Config
+    from .contexts import Contexts
     from .flags import Parsed
 
 
@@ -39,9 +40,36 @@ class App:
 
     @functools.cached_property
     def host(self) -> Host:
-        """The engine to talk to: `-H`, else `BAY_HOST`, else the local one."""
-        given = self.options["host"] or os.environ.get("BAY_HOST", "")
-        return parse_host(given, self._tls()) if given else default_host()
+        """The engine to talk to, as Docker finds it.
+
+        `-H`, else `--context`, else `BAY_HOST`, else `BAY_CONTEXT`, else the context chosen with
+        `bay context use`, else the engine of this machine. Raises InvalidError, NotFoundError.
+        """
+        given = self.options["host"]
+        if given and self.options["context"]:
+            raise InvalidError("conflicting options: cannot specify both --host and --context")
+        if not (given or self.options["context"]):
+            given = os.environ.get("BAY_HOST", "")
+        if given:
+            return parse_host(given, self._tls())
+        name = self.context_name
+        return default_host() if name == "default" else self.contexts.get(name).parsed()
+
+    @functools.cached_property
+    def contexts(self) -> Contexts:
+        """The named engines."""
+        from .contexts import Contexts
+
+        return Contexts(self.config)
+
+    @property
+    def context_name(self) -> str:
+        """The context in use; `default` when an address is given instead."""
+        if self.options["context"]:
+            return str(self.options["context"])
+        if self.options["host"] or os.environ.get("BAY_HOST"):
+            return "default"
+        return os.environ.get("BAY_CONTEXT") or self.config.form("currentContext") or "default"
 
     @functools.cached_property
     def client(self) -> Client:

@@ -7,43 +7,135 @@ import importlib
 from .command import Command
 
 # verb -> "module:NAME" below cli/commands
-VERBS: dict[str, str] = {
+_CONTAINERS = {
+    "attach": "attach:ATTACH",
+    "commit": "images:COMMIT",
+    "cp": "cp:CP",
+    "create": "run:CREATE",
+    "diff": "containers:DIFF",
     "exec": "exec:EXEC",
-    "images": "imagelist:IMAGES",
+    "export": "archives:EXPORT",
     "kill": "lifecycle:KILL",
     "logs": "logs:LOGS",
-    "ps": "ps:PS",
-    "pull": "pull:PULL",
-    "rm": "remove:RM",
-    "restart": "lifecycle:RESTART",
-    "run": "run:RUN",
-    "create": "run:CREATE",
-    "start": "start:START",
-    "stop": "lifecycle:STOP",
-    "wait": "lifecycle:WAIT",
     "pause": "lifecycle:PAUSE",
+    "port": "containers:PORT",
+    "rename": "containers:RENAME",
+    "restart": "lifecycle:RESTART",
+    "rm": "remove:RM",
+    "run": "run:RUN",
+    "start": "start:START",
+    "stats": "stats:STATS",
+    "stop": "lifecycle:STOP",
+    "top": "containers:TOP",
     "unpause": "lifecycle:UNPAUSE",
-    "engine": "engine:ENGINE",
+    "update": "containers:UPDATE",
+    "wait": "lifecycle:WAIT",
+}
+_IMAGES = {
+    "history": "images:HISTORY",
+    "import": "archives:IMPORT",
+    "load": "archives:LOAD",
+    "pull": "pull:PULL",
+    "push": "archives:PUSH",
+    "save": "archives:SAVE",
+    "tag": "images:TAG",
 }
 
-_OF_CONTAINERS = (
-    "create", "exec", "kill", "logs", "pause", "restart", "rm", "run", "start", "stop", "unpause",
-    "wait",
-)  # fmt: skip
+VERBS: dict[str, str] = {
+    **_CONTAINERS,
+    **_IMAGES,
+    "completion": "completion:COMPLETION",
+    "doctor": "doctor:DOCTOR",
+    "engine": "engine:ENGINE",
+    "events": "events:EVENTS",
+    "images": "imagelist:IMAGES",
+    "info": "system:INFO",
+    "inspect": "inspect:INSPECT",
+    "login": "login:LOGIN",
+    "logout": "login:LOGOUT",
+    "ps": "ps:PS",
+    "rmi": "images:RMI",
+    "version": "system:VERSION_COMMAND",
+}
 
+# group -> (what it is for, verb -> place)
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "container": (
         "Manage containers",
         {
+            **_CONTAINERS,
+            "inspect": "inspect:CONTAINER",
             "ls": "ps:PS",
             "list": "ps:PS",
             "ps": "ps:PS",
-            **{name: VERBS[name] for name in _OF_CONTAINERS},
+            "prune": "prune:CONTAINER",
+            "remove": "remove:RM",
+        },
+    ),
+    "context": (
+        "Manage contexts: engines by name",
+        {
+            "create": "context:CREATE",
+            "inspect": "context:INSPECT",
+            "list": "context:LS",
+            "ls": "context:LS",
+            "remove": "context:RM",
+            "rm": "context:RM",
+            "show": "context:SHOW",
+            "update": "context:UPDATE",
+            "use": "context:USE",
+        },
+    ),
+    "image": (
+        "Manage images",
+        {
+            **_IMAGES,
+            "inspect": "inspect:IMAGE",
+            "list": "imagelist:IMAGES",
+            "ls": "imagelist:IMAGES",
+            "prune": "prune:IMAGE",
+            "remove": "images:RMI",
+            "rm": "images:RMI",
+        },
+    ),
+    "network": (
+        "Manage networks",
+        {
+            "connect": "networks:CONNECT",
+            "create": "networks:CREATE",
+            "disconnect": "networks:DISCONNECT",
+            "inspect": "inspect:NETWORK",
+            "list": "networks:LS",
+            "ls": "networks:LS",
+            "prune": "prune:NETWORK",
+            "remove": "networks:RM",
+            "rm": "networks:RM",
+        },
+    ),
+    "system": (
+        "Manage the engine's host",
+        {
+            "df": "df:DF",
+            "events": "events:EVENTS",
+            "info": "system:INFO",
+            "prune": "prune:SYSTEM",
+        },
+    ),
+    "volume": (
+        "Manage volumes",
+        {
+            "create": "volumes:CREATE",
+            "inspect": "inspect:VOLUME",
+            "list": "volumes:LS",
+            "ls": "volumes:LS",
+            "prune": "prune:VOLUME",
+            "remove": "volumes:RM",
+            "rm": "volumes:RM",
         },
     ),
 }
 
-# Second names that help does not list.
+# Second names in groups, which help does not list.
 ALIASES = {"list", "remove", "ps"}
 
 

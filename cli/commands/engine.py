@@ -1,24 +1,35 @@
-"""`bay engine`: run the engine here, or ask and tell the one that runs."""
+"""`bay engine`: run the engine here, or see to the one that runs."""
 
 from __future__ import annotations
 
 import os
+import select
+from pathlib import Path
+from typing import Any
 
+from ...client.client import Client
+from ...client.errors import UnreachableError
+from ...client.hosts import run_root as default_run_root
+from ...host.errors import BayError, ConflictError, InvalidError
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, switch, text
+from .prune import confirm
+
+Json = dict[str, Any]
+
+STOP_TIMEOUT = 30  # seconds
+DEFAULT_ROOT = "/var/lib/bay"
 
 
 def run_engine(app: App, parsed: Parsed) -> int:
     """Without an action: be the engine, in the foreground."""
+    actions = {"status": _status, "stop": _stop, "purge": _purge, "dial-stdio": _dial}
     if not parsed.args:
         return _foreground(parsed)
-    action = parsed.args[0]
-    if action == "dial-stdio":
-        from ..dialstdio import dial
-
-        return dial(app)
-    raise UsageError(f"unknown action: {action}")
+    if parsed.args[0] not in actions:
+        raise UsageError(f"unknown action: {parsed.args[0]}: it is one of {', '.join(actions)}")
+    return actions[parsed.args[0]](app, parsed)
 
 
 def _foreground(parsed: Parsed) -> int:
@@ -30,8 +41,122 @@ def _foreground(parsed: Parsed) -> int:
             argv += [f"--{name}", parsed[name]]
     if parsed["debug"]:
         argv.append("--debug")
-    code: int = main(argv)
-    return code
+    return main(argv)
+
+
+def _dial(app: App, parsed: Parsed) -> int:
+    from ..dialstdio import dial
+
+    return dial(app)
+
+
+def _silent(app: App, parsed: Parsed) -> Client:
+    """A client that doesn't start an engine: asking after one mustn't make one."""
+    if parsed["run-root"]:
+        from ...client.hosts import Host
+
+        return Client(Host("unix", os.path.join(parsed["run-root"], "bay.sock")), autostart=False)
+    return Client(app.host, autostart=False)
+
+
+def _status(app: App, parsed: Parsed) -> int:
+    """Print the engine's facts; 3 when none runs (as systemctl has it)."""
+    client = _silent(app, parsed)
+    try:
+        found = client.get("/bay/engine")
+        info = client.get("/info")
+    except UnreachableError as error:
+        app.out(f"not running: {error}")
+        return 3
+    app.out(f"running at {client.host}")
+    for name in ("pid", "version", "started", "runtime", "root", "run_root"):
+        app.out(f"  {name.replace('_', ' ') + ':':<12}{found[name]}")
+    app.out(f"  {'containers:':<12}{info['ContainersRunning']} of {info['Containers']} running")
+    return 0
+
+
+def _stop(app: App, parsed: Parsed) -> int:
+    """End the engine and wait until it has; its containers run on."""
+    client = _silent(app, parsed)
+    try:
+        found = client.get("/bay/engine")
+    except UnreachableError:
+        app.err("no engine runs")
+        return 0
+    _end(client, found)
+    app.out("stopped; containers run on")
+    return 0
+
+
+def _end(client: Client, found: Json) -> None:
+    """Tell the engine to end; for one of this machine, wait for its process.
+
+    Raises BayError when it still runs after 30 s.
+    """
+    if client.host.kind != "unix":
+        client.post("/bay/engine/stop")
+        return
+    try:
+        fd = os.pidfd_open(found["pid"])
+    except OSError:
+        # Another pid namespace (a socket mounted into a container): its word has to do.
+        client.post("/bay/engine/stop")
+        return
+    try:
+        client.post("/bay/engine/stop")
+        if not select.select([fd], [], [], STOP_TIMEOUT)[0]:
+            raise BayError(f"the engine (process {found['pid']}) hasn't ended after 30 s")
+    finally:
+        os.close(fd)
+
+
+def _purge(app: App, parsed: Parsed) -> int:
+    """Remove every container, network, image and volume, end the engine, delete its root."""
+    if os.geteuid() != 0:
+        raise InvalidError("purge deletes the engine's root folder: use sudo")
+    if app.host.kind != "unix":
+        raise InvalidError(f"purge works on the engine of this machine, not on {app.host}")
+    client = _silent(app, parsed)
+    try:
+        found = client.get("/bay/engine")
+    except UnreachableError:
+        raise ConflictError(
+            "no engine runs: start one first (`bay info` does), as it knows what it has made"
+        ) from None
+    root, run_root = Path(found["root"]), Path(found["run_root"])
+    question = f"This will remove every container, image, volume and network, and delete {root}."
+    if not confirm(app, question, parsed["force"]):
+        return 1
+    _empty(client)
+    _end(client, found)
+    _delete(root, run_root)
+    app.out(f"removed all of {root}")
+    return 0
+
+
+def _empty(client: Client) -> None:
+    """Remove the containers and networks: what lives in the kernel must go before its records."""
+    for one in client.get("/containers/json", all=True):
+        client.delete(f"/containers/{one['Id']}", force=True, v=True)
+    for one in client.get("/networks"):
+        if one["Name"] not in ("bridge", "host", "none"):
+            client.delete(f"/networks/{one['Id']}")
+
+
+def _delete(root: Path, run_root: Path) -> None:
+    """Delete the folders, after making sure that nothing is mounted below them any more.
+
+    A bind mount that is left would let the removal reach into the user's own files.
+    """
+    from ...host.files import read_text, remove_tree
+
+    for line in read_text("/proc/self/mountinfo").splitlines():
+        point = line.split()[4].encode().decode("unicode_escape")
+        for folder in (root, run_root):
+            if point.startswith(f"{folder}/"):
+                raise ConflictError(f"{point} is still mounted: unmount it, then delete {folder}")
+    for folder in (root, run_root):
+        remove_tree(folder)
 
 
 ENGINE = Command(
@@ -40,8 +165,9 @@ ENGINE = Command(
     run_engine,
     flags=(
         switch("debug", "Log more"),
-        text("root", "Folder of all state", default=os.environ.get("BAY_ROOT", "")),
-        text("run-root", "Folder of the socket and of what a reboot ends"),
+        switch("force", "Purge without asking", "f"),
+        text("root", f"Folder of all state ({DEFAULT_ROOT})"),
+        text("run-root", f"Folder of the socket and of this boot's things ({default_run_root()})"),
         text("runtime", "OCI runtime to use: crun or runc"),
     ),
     most=1,
