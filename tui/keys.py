@@ -72,7 +72,7 @@ LOG_KEYS = (
 )
 SHELL_KEYS = (
     Key("", "", "give the keyboard back", "Shell", "^]", hint="s", brief="leave"),
-    Key("", "", "whole screen", "Shell", "+"),
+    Key("plus", "fullscreen", "the whole screen", "Shell", "+"),
     Key("", "", "scroll back", "Shell", "⇧pgup", hint="s"),
     Key("x", "end_session", "end the session", "Shell"),
 )

@@ -29,7 +29,7 @@ class Session:
         self._source = source
         self.container = container
         self.kind: Kind = kind
-        self.emulator = Emulator(columns, rows, self._send)
+        self.emulator = Emulator(columns, rows, self._answer)
         self.on_output: Callable[[], None] = lambda: None
         self.on_end: Callable[[], None] = lambda: None
         self.tee: Callable[[bytes], None] | None = None
@@ -138,6 +138,14 @@ class Session:
                 self.outcome = f"ended with {state['ExitCode']}"
         self.on_output()
         self.on_end()
+
+    def _answer(self, data: bytes) -> None:
+        """What the emulator types: keys, and answers to the program's questions.
+
+        With a real terminal listening in, that one answers.
+        """
+        if self.tee is None:
+            self._send(data)
 
     def _send(self, data: bytes) -> None:
         if self._wire is not None and not self.over:

@@ -10,7 +10,8 @@ from ...host.errors import BayError, NotFoundError
 from .. import prune, verbs
 from ..deeds import carry_out
 from ..feed import Feed
-from ..model import Json, Model
+from ..model import Json, Model, container_name
+from ..passthrough import Passthrough
 from ..pulls import Pull
 from ..runspec import RunSpec
 from ..session import Kind
@@ -54,6 +55,10 @@ class Acting(Screen[None]):
 
     def go_to(self, kind: str, identifier: str = "") -> None:
         """Go to a list, and to the row that begins with `identifier` as soon as it is there."""
+        raise NotImplementedError
+
+    def action_zoom(self) -> None:
+        """Give the whole screen to the detail, or take it back."""
         raise NotImplementedError
 
     def complain(self, error: object, title: str = "") -> None:
@@ -128,6 +133,25 @@ class Acting(Screen[None]):
         shell = self.query_one(Shell)
         if await shell.open(kind):
             shell.focus()
+
+    async def action_fullscreen(self) -> None:
+        """Give the real terminal to the container's shell, until ctrl+]; elsewhere, zoom."""
+        shell = self.query_one(Shell)
+        if self.kind != "containers" or self.detail.tab != "shell":
+            self.action_zoom()
+            return
+        if shell.session is None or shell.session.over:
+            await shell.open("exec")
+        session = shell.session
+        if session is None or session.over:
+            return
+        summary = self.model.container(session.container)
+        name = container_name(summary) if summary else ""
+        trouble = await Passthrough(session, name).run(self.app)
+        session.resize(shell.size.width, shell.size.height)
+        shell.show(session)
+        if trouble:
+            self.complain(trouble)
 
     def on_terminal_released(self) -> None:
         """ctrl+]: the keyboard goes back to the list."""
