@@ -18,6 +18,8 @@ from .model import KINDS, Happening, History, Json, Model
 from .source import Source
 
 SETTLE = 0.1  # seconds in which a burst of events becomes one refresh
+# Docker writes "die" before its list says so: what changed is looked at once more a second later.
+CONFIRM = 1.0
 AT_ONCE = 8  # concurrent stats requests to an engine without /bay/samples
 
 # What an event of a type can change. A container's coming and going changes counts elsewhere too.
@@ -90,11 +92,17 @@ class Feed:
         raise UnreachableError(f"The engine at {self.source.name} went away")
 
     async def _refresher(self) -> None:
+        unsure: set[str] = set()
         while True:
-            await self._wake.wait()
-            await asyncio.sleep(SETTLE)
-            self._wake.clear()
-            kinds, self._dirty = self._dirty, set()
+            try:
+                await asyncio.wait_for(self._wake.wait(), CONFIRM if unsure else None)
+            except TimeoutError:
+                kinds, unsure = unsure, set()
+            else:
+                await asyncio.sleep(SETTLE)
+                self._wake.clear()
+                kinds, self._dirty = self._dirty, set()
+                unsure |= kinds
             await self._refresh(kinds)
 
     async def _refresh(self, kinds: set[str]) -> None:

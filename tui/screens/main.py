@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal, Vertical
+from textual.containers import Horizontal, Vertical
 from textual.markup import escape
 from textual.widgets import Static
 
@@ -23,6 +23,7 @@ from ..widgets.detail import Detail
 from ..widgets.hostline import HostLine
 from ..widgets.logview import LogView
 from ..widgets.prompt import Prompt
+from ..widgets.rail import Events, HostPanel
 from ..widgets.shell import Shell
 from ..widgets.table import Table
 from .acting import Acting
@@ -71,14 +72,18 @@ class MainScreen(Acting):
         """Lay out all panes; the stylesheet decides which are seen at what size."""
         yield HostLine(self.model, self.host, self.source.name)
         yield Static(id="banner")
-        with Container(id="deck"), Vertical(id="board"):
-            yield self._table("containers")
-            with Horizontal(id="lower"):
-                with Vertical(id="side"):
-                    yield self._table("images")
-                    yield self._table("networks")
-                    yield self._table("volumes")
-                yield Detail(self.source, self.model)
+        with Horizontal(id="deck"):
+            with Vertical(id="board"):
+                yield self._table("containers")
+                with Horizontal(id="lower"):
+                    with Vertical(id="side"):
+                        yield self._table("images")
+                        yield self._table("networks")
+                        yield self._table("volumes")
+                    yield Detail(self.source, self.model)
+            with Vertical(id="rail"):
+                yield HostPanel(self.host)
+                yield Events(self.model)
         yield Prompt()
         yield Static(id="hints")
 
@@ -117,6 +122,8 @@ class MainScreen(Acting):
         elif kind == "samples":
             self._fill("containers")
             self.detail.tick()
+        elif kind == "events":
+            self.query_one(Events).refresh()
         elif kind in KINDS:
             for one in KINDS if kind == "containers" else (kind,):
                 self._fill(one)
@@ -167,6 +174,8 @@ class MainScreen(Acting):
         self.host.add(self._read_host(), now - self._host_at if self._host_at else 0)
         self._host_at = now
         self.query_one(HostLine).refresh()
+        if self.has_class("-wide"):
+            self.query_one(HostPanel).refresh()
 
     def _show_link(self) -> None:
         banner = self.query_one("#banner", Static)

@@ -37,7 +37,12 @@ class HostLine(Toned):
     def render_line(self, y: int) -> Strip:
         """Draw line `y`."""
         width = self.size.width
-        left, right = (self._first(), self._counts()) if y == 0 else self._second()
+        if self.size.height < 2:
+            left, right = self._short(), self._counts()
+        elif y == 0:
+            left, right = self._first(), self._counts()
+        else:
+            left, right = self._second(), self._engine()
         used = sum(len(part) for part, _ in left)
         tail = sum(len(part) for part, _ in right)
         room = width - used - tail - 1
@@ -45,20 +50,60 @@ class HostLine(Toned):
             return self.strip(left, width)
         return self.strip([*left, (" " * max(1, room), ""), *right], width)
 
-    def _first(self) -> list[Span]:
+    def _who(self) -> list[Span]:
         now = self._history.now
-        line: list[Span] = [(" bay ", "accent")]
+        return [(" bay ", "accent"), (now.name if now else "", "bright")]
+
+    def _load(self) -> list[Span]:
+        now = self._history.now
         if now is None:
-            return line
-        share = 100 * now.memory_used / max(1, now.memory_total)
-        line += [(now.name, "bright"), ("  cpu ", "dim"), *meter(now.cpu, METER)]
-        line += [(f" {now.cpu:3.0f}%", heat(now.cpu)), ("  mem ", "dim"), *meter(share, METER)]
-        line += [(f" {text.size(now.memory_used)}", heat(share))]
-        line += [(f"/{text.size(now.memory_total)}", "dim"), ("  load ", "dim")]
-        line += [(f"{now.load[0]:.2f}", heat(70 * now.load[0] / max(1, now.cpus)))]
-        if self.size.width >= 100:
-            line += [(f" {now.load[1]:.2f} {now.load[2]:.2f}", "dim")]
-        return line
+            return []
+        return [("  load ", "dim"), (f"{now.load[0]:.2f}", heat(70 * now.load[0] / now.cpus))]
+
+    def _short(self) -> list[Span]:
+        now = self._history.now
+        if now is None:
+            return self._who()
+        line = [*self._who(), ("  cpu ", "dim"), *meter(now.cpu, METER)]
+        line += [(f" {now.cpu:3.0f}%", heat(now.cpu)), ("  mem ", "dim")]
+        return [*line, *meter(self._share(), METER), *self._memory(), *self._load()]
+
+    def _share(self) -> float:
+        now = self._history.now
+        return 100 * now.memory_used / max(1, now.memory_total) if now else 0
+
+    def _memory(self) -> list[Span]:
+        now = self._history.now
+        if now is None:
+            return []
+        used, total = text.size(now.memory_used), text.size(now.memory_total)
+        return [(f" {used}", heat(self._share())), (f"/{total}", "dim")]
+
+    def _first(self) -> list[Span]:
+        now, history = self._history.now, self._history
+        if now is None:
+            return self._who()
+        line = [*self._who(), *self._load(), (f" {now.load[1]:.2f} {now.load[2]:.2f}", "dim")]
+        line += [
+            ("  net ", "dim"),
+            (f"↓{text.size(history.rx)} ↑{text.size(history.tx)}", "bright"),
+        ]
+        line += [("  disk ", "dim"), (text.size(now.disk_used), "bright")]
+        return [*line, (f"/{text.size(now.disk_total)}", "dim")]
+
+    def _second(self) -> list[Span]:
+        now, history = self._history.now, self._history
+        if now is None:
+            return []
+        width = min(40, max(12, (self.size.width - 76) // 2))
+        line: list[Span] = [(" cpu ", "dim"), (spark.line(history.cpu, width, 100), "spark")]
+        line += [(f" {now.cpu:3.0f}%", heat(now.cpu))]
+        line += [("  mem ", "dim"), (spark.line(history.memory, width, 100), "spark2")]
+        return [*line, *self._memory()]
+
+    def _engine(self) -> list[Span]:
+        version = self._model.version.get("Version", "")
+        return [(f"{self._engine_name} {version}".strip(), "dim")]
 
     def _counts(self) -> list[Span]:
         model = self._model
@@ -66,19 +111,3 @@ class HostLine(Toned):
             return [("connecting…" if model.link == "connecting" else "no engine", "bad")]
         running = sum(1 for one in model.containers if one["State"] == "running")
         return [(f"● {running}", "good"), (f" of {len(model.containers)}", "dim")]
-
-    def _second(self) -> tuple[list[Span], list[Span]]:
-        now, history = self._history.now, self._history
-        if now is None:
-            return [], []
-        width = min(40, max(10, (self.size.width - 80) // 2))
-        line: list[Span] = [(" cpu ", "dim"), (spark.line(history.cpu, width, 100), "spark")]
-        line += [("  mem ", "dim"), (spark.line(history.memory, width, 100), "spark2")]
-        line += [
-            ("  net ", "dim"),
-            (f"↓{text.size(history.rx)} ↑{text.size(history.tx)}", "bright"),
-        ]
-        line += [("  disk ", "dim"), (text.size(now.disk_used), "bright")]
-        line += [(f"/{text.size(now.disk_total)}", "dim")]
-        version = self._model.version.get("Version", "")
-        return line, [(f"{self._engine_name} {version}".strip(), "dim")]

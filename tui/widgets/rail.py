@@ -1,0 +1,84 @@
+"""The right rail of a wide screen: the host's graphs and what happened lately."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from textual.strip import Strip
+
+from .. import text
+from ..cells import Span, Tone
+from ..graphs import Lines, graph
+from ..hostinfo import HostHistory
+from ..model import Happening, Model
+from .toned import Toned
+
+_TONES: dict[str, Tone] = {
+    "start": "good",
+    "unpause": "good",
+    "die": "warn",
+    "kill": "warn",
+    "oom": "bad",
+    "destroy": "bad",
+    "delete": "bad",
+    "create": "accent",
+    "pull": "accent",
+}
+
+
+class HostPanel(Toned):
+    """CPU and memory of the host as graphs."""
+
+    BORDER_TITLE = "Host"
+
+    def __init__(self, history: HostHistory) -> None:
+        super().__init__(id="hostpanel")
+        self._history = history
+
+    def _lines(self, width: int, height: int) -> Lines:
+        now, history = self._history.now, self._history
+        if now is None:
+            return []
+        tall = (height - 1) // 2
+        cpu: list[Span] = [("cpu ", "dim"), (f"{now.cpu:.0f}%", "bright")]
+        cpu += [(f" of {now.cpus} CPUs", "dim")]
+        used, total = text.size(now.memory_used), text.size(now.memory_total)
+        memory: list[Span] = [("memory ", "dim"), (used, "bright"), (f" of {total}", "dim")]
+        top = graph(cpu, history.cpu, width, tall, 20, lambda one: f"{one:.0f}%", "spark")
+        bottom = graph(memory, history.memory, width, tall, 20, lambda one: f"{one:.0f}%", "spark2")
+        return [*top, [], *bottom]
+
+    def render_line(self, y: int) -> Strip:
+        """Draw line `y`."""
+        lines = self._lines(max(10, self.size.width - 2), self.size.height)
+        return self.strip([(" ", ""), *(lines[y] if y < len(lines) else [])], self.size.width)
+
+
+class Events(Toned):
+    """The engine's events, the newest at the top."""
+
+    BORDER_TITLE = "Events"
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(id="events")
+        self._model = model
+
+    def render_line(self, y: int) -> Strip:
+        """Draw line `y`."""
+        events = self._model.events
+        if y >= len(events):
+            note: list[Span] = [(" Nothing happened yet.", "dim")] if not events and not y else []
+            return self.strip(note, self.size.width)
+        return self.strip(line(events[-1 - y]), self.size.width)
+
+
+def line(event: Happening) -> list[Span]:
+    """One event as a line: the local time, what it was about, what happened."""
+    clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
+    action = event.action.partition(":")[0]
+    return [
+        (f" {clock} ", "dim"),
+        (f"{action[:12]:12} ", _TONES.get(action, "")),
+        (event.name, "bright"),
+        (f" {event.kind}" if event.kind != "container" else "", "dim"),
+    ]
