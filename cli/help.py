@@ -29,7 +29,7 @@ def overview(group: str | None, flags: Sequence[Flag]) -> str:
 
 def _table(title: str, members: Mapping[str, str]) -> str:
     rows = [
-        f"  {name:<12}{verbs.load(place).summary}\n"
+        f"  {name:<12}{verbs.load(place).summary.splitlines()[0]}\n"
         for name, place in sorted(members.items())
         if name not in verbs.ALIASES or members is verbs.VERBS
     ]

@@ -61,6 +61,11 @@ def _main(words: list[str]) -> int:
     if options["help"] or rest[:1] == ["help"]:
         return _help([word for word in rest if word != "help"])
     app = App(options)
+    if rest[:1] == ["__complete"]:
+        from .complete import candidates
+
+        print("\n".join(candidates(app, rest[1:], GLOBAL_FLAGS)))
+        return 0
     if not rest:
         return _no_verb(app)
     found = verbs.find(rest)
