@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import select
-from pathlib import Path
 from typing import Any
 
 from ...client.client import Client
 from ...client.errors import UnreachableError
 from ...client.hosts import run_root as default_run_root
-from ...host.errors import BayError, ConflictError, InvalidError
+from ...host.errors import BayError, InvalidError
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, switch, text
@@ -88,22 +87,22 @@ def _stop(app: App, parsed: Parsed) -> int:
     return 0
 
 
-def _end(client: Client, found: Json) -> None:
-    """Tell the engine to end; for one of this machine, wait for its process.
+def _end(client: Client, found: Json, path: str = "/bay/engine/stop") -> None:
+    """Tell the engine to end, by a POST to `path`; for one of this machine, wait for its process.
 
     Raises BayError when it still runs after 30 s.
     """
     if client.host.kind != "unix":
-        client.post("/bay/engine/stop")
+        client.post(path)
         return
     try:
         fd = os.pidfd_open(found["pid"])
     except OSError:
         # Another pid namespace (a socket mounted into a container): its word has to do.
-        client.post("/bay/engine/stop")
+        client.post(path)
         return
     try:
-        client.post("/bay/engine/stop")
+        client.post(path)
         if not select.select([fd], [], [], STOP_TIMEOUT)[0]:
             raise BayError(f"the engine (process {found['pid']}) hasn't ended after 30 s")
     finally:
@@ -116,47 +115,15 @@ def _purge(app: App, parsed: Parsed) -> int:
         raise InvalidError("purge deletes the engine's root folder: use sudo")
     if app.host.kind != "unix":
         raise InvalidError(f"purge works on the engine of this machine, not on {app.host}")
-    client = _silent(app, parsed)
-    try:
-        found = client.get("/bay/engine")
-    except UnreachableError:
-        raise ConflictError(
-            "no engine runs: start one first (`bay info` does), as it knows what it has made"
-        ) from None
-    root, run_root = Path(found["root"]), Path(found["run_root"])
-    question = f"This will remove every container, image, volume and network, and delete {root}."
+    question = "This will remove every container, image, volume and network of this engine."
     if not confirm(app, question, parsed["force"]):
         return 1
-    _empty(client)
-    _end(client, found)
-    _delete(root, run_root)
-    app.out(f"removed all of {root}")
+    # One that does not run is started: it knows what was made, in the kernel too.
+    client = Client(app.host)
+    found = client.get("/bay/engine")
+    _end(client, found, "/bay/engine/purge")
+    app.out(f"removed all of {found['root']}")
     return 0
-
-
-def _empty(client: Client) -> None:
-    """Remove the containers and networks: what lives in the kernel must go before its records."""
-    for one in client.get("/containers/json", all=True):
-        client.delete(f"/containers/{one['Id']}", force=True, v=True)
-    for one in client.get("/networks"):
-        if one["Name"] not in ("bridge", "host", "none"):
-            client.delete(f"/networks/{one['Id']}")
-
-
-def _delete(root: Path, run_root: Path) -> None:
-    """Delete the folders, after making sure that nothing is mounted below them any more.
-
-    A bind mount that is left would let the removal reach into the user's own files.
-    """
-    from ...host.files import read_text, remove_tree
-
-    for line in read_text("/proc/self/mountinfo").splitlines():
-        point = line.split()[4].encode().decode("unicode_escape")
-        for folder in (root, run_root):
-            if point.startswith(f"{folder}/"):
-                raise ConflictError(f"{point} is still mounted: unmount it, then delete {folder}")
-    for folder in (root, run_root):
-        remove_tree(folder)
 
 
 ENGINE = Command(
