@@ -1,18 +1,15 @@
-"""Statistics with memory: every running container sampled once a second, for all who look.
-
-The engine samples whether anyone looks or not, so that a screen opened now shows the minutes
-before it.
-"""
+"""Figures of all running containers, once a second: `docker stats` and the screen's curves."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from ..host import clock
+from ..host import cgroups, clock
 from ..host.threads import offload
 from . import samples
 from .context import cgroup_path
@@ -20,207 +17,225 @@ from .options import Options
 from .samples import Sample
 from .types import Container, Json
 
+KEPT = 600
 INTERVAL = 1.0
-KEPT_SECONDS = 600
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Point:
-    """One second of history: `cpu` in percent of one core, the rest as in `Sample`."""
+@dataclass(slots=True)
+class _Point:
+    """What is kept of a sample for the curves."""
 
     time: int
     cpu: float
     memory: int
+    memory_limit: int
     rx: int
     tx: int
     read: int
     write: int
     pids: int
 
+    def json(self) -> Json:
+        return {
+            "cpu": self.cpu,
+            "memory": self.memory,
+            "memory_limit": self.memory_limit,
+            "rx": self.rx,
+            "tx": self.tx,
+            "read": self.read,
+            "write": self.write,
+            "pids": self.pids,
+        }
+
 
 @dataclass
-class Track:
-    """What is remembered of one container: its last two samples, and ten minutes of points."""
+class _Track:
+    """One container's last two samples and its curve."""
 
     last: Sample | None = None
     before: Sample | None = None
-    points: deque[Point] = field(default_factory=lambda: deque(maxlen=KEPT_SECONDS))
+    points: deque[_Point] = field(default_factory=lambda: deque(maxlen=KEPT))
 
-
-class Stats:
-    """Samples every running container each second while `run` runs."""
-
-    def __init__(self, options: Options, containers: Callable[[], list[Container]]) -> None:
-        self._options = options
-        self._containers = containers
-        self._tracks: dict[str, Track] = {}
-        self._tick = asyncio.Condition()
-
-    async def run(self) -> None:
-        """Sample until cancelled."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            await self._sample_all()
-            async with self._tick:
-                self._tick.notify_all()
-            due = max(due + INTERVAL, loop.time())
-            await asyncio.sleep(due - loop.time())
-
-    async def _sample_all(self) -> None:
-        containers = self._containers()
-        running = [item for item in containers if item.state.running]
-        wanted = [
-            (
-                item.id,
-                cgroup_path(self._options, item),
-                item.state.pid,
-                item.host_config["NetworkMode"] != "host",
-            )
-            for item in running
-        ]
-        found = await offload(_read_all, wanted) if wanted else []
-        for key, sample in found:
-            self._add(key, sample)
-        known = {item.id for item in containers}
-        for key in [key for key in self._tracks if key not in known]:
-            del self._tracks[key]
-        for item in containers:
-            if not item.state.running and item.id in self._tracks:
-                # A next run counts from 0 again; its history goes on.
-                self._tracks[item.id].last = self._tracks[item.id].before = None
-
-    def _add(self, key: str, sample: Sample) -> None:
-        track = self._tracks.setdefault(key, Track())
-        track.before, track.last = track.last, sample
-        track.points.append(
-            Point(
+    def add(self, sample: Sample) -> None:
+        # A restarted container counts from zero: the difference to the old run means nothing.
+        previous = self.last if self.last and self.last.cpu <= sample.cpu else None
+        self.before, self.last = previous, sample
+        self.points.append(
+            _Point(
                 time=sample.time,
-                cpu=round(cpu_percent(track.before, sample), 2),
-                memory=sample.used,
-                rx=sample.traffic("rx_bytes"),
-                tx=sample.traffic("tx_bytes"),
-                read=sample.moved("read"),
-                write=sample.moved("write"),
+                cpu=round(sample.percent(previous), 2),
+                memory=sample.memory,
+                memory_limit=sample.memory_limit or samples.host_memory(),
+                rx=sample.received,
+                tx=sample.sent,
+                read=sample.read_bytes,
+                write=sample.written_bytes,
                 pids=sample.pids,
             )
         )
 
-    def latest(self, key: str) -> Sample | None:
-        """The newest sample of a running container; None before the first."""
-        track = self._tracks.get(key)
+
+class Stats:
+    """Samples every running container while `run` runs; keeps ten minutes of each."""
+
+    def __init__(self, options: Options, containers: Callable[[], list[Container]]) -> None:
+        self._options = options
+        self._containers = containers
+        self._tracks: dict[str, _Track] = {}
+        self._tick: Json = {"time": 0, "containers": {}}
+        self._ticked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Sample once a second until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            try:
+                await self.sample()
+            except OSError:
+                # One odd file must not end the figures of all others for good.
+                _log.exception("sampling failed")
+            # What a slow second missed is not caught up with.
+            due = max(due + INTERVAL, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    async def sample(self) -> None:
+        """Take one sample of each running container now, and tell the listeners."""
+        existing = self._containers()
+        wanted = [
+            (entry.id, cgroup_path(self._options, entry), _network_pid(entry))
+            for entry in existing
+            if entry.state.running and entry.state.pid
+        ]
+        found = await offload(_read_all, wanted) if wanted else {}
+        for gone in self._tracks.keys() - {entry.id for entry in existing}:
+            del self._tracks[gone]
+        for identity, sample in found.items():
+            self._tracks.setdefault(identity, _Track()).add(sample)
+        self._tick = {
+            "time": max((sample.time for sample in found.values()), default=0),
+            "containers": {key: self._tracks[key].points[-1].json() for key in found},
+        }
+        ticked, self._ticked = self._ticked, asyncio.Event()
+        ticked.set()
+
+    def latest(self, container_id: str) -> Sample | None:
+        """The container's last sample; None when there was none yet."""
+        track = self._tracks.get(container_id)
         return track.last if track else None
 
+    async def stream(self) -> AsyncIterator[Json]:
+        """Each second's figures of all running containers. A slow reader misses some."""
+        while True:
+            await self._ticked.wait()
+            yield self._tick
+
     def history(self, seconds: int) -> Json:
-        """Every container's points of the last `seconds`, as `/bay/samples` gives them."""
+        """The curves of the last `seconds` (at most ten minutes), one list per figure."""
         result: Json = {}
-        for key, track in self._tracks.items():
-            points = list(track.points)[-seconds:] if seconds > 0 else []
-            row: Json = {
-                name: [getattr(point, name) for point in points]
-                for name in ("time", "cpu", "memory", "rx", "tx", "read", "write", "pids")
-            }
-            row["memory_limit"] = track.last.memory_limit if track.last else 0
-            result[key] = row
+        for identity, track in self._tracks.items():
+            if not track.points:
+                continue
+            oldest = track.points[-1].time - int(seconds * 1e9)
+            points = [point for point in track.points if point.time > oldest]
+            curves: Json = {"time": [point.time for point in points]}
+            for key in ("cpu", "memory", "rx", "tx", "read", "write", "pids"):
+                curves[key] = [getattr(point, key) for point in points]
+            curves["memory_limit"] = track.points[-1].memory_limit
+            result[identity] = curves
         return {"interval": INTERVAL, "containers": result}
 
-    async def stream(self) -> AsyncIterator[Json]:
-        """Every running container's newest point, once a second from the next sampling on."""
-        while True:
-            async with self._tick:
-                await self._tick.wait()
-            rows: Json = {}
-            now = 0
-            for key, track in self._tracks.items():
-                if track.last is None:
-                    continue
-                point = track.points[-1]
-                now = max(now, point.time)
-                rows[key] = {
-                    "cpu": point.cpu,
-                    "memory": point.memory,
-                    "memory_limit": track.last.memory_limit,
-                    "rx": point.rx,
-                    "tx": point.tx,
-                    "read": point.read,
-                    "write": point.write,
-                    "pids": point.pids,
-                }
-            yield {"time": now, "containers": rows}
-
     def docker_json(self, container: Container) -> Json:
-        """Docker's stats object; all zero for a container that does not run."""
-        track = self._tracks.get(container.id, Track())
-        if container.state.running and track.last is None:
-            self._add_now(container)
-            track = self._tracks[container.id]
-        return docker_json(container, track.before, track.last)
-
-    def _add_now(self, container: Container) -> None:
-        """A container younger than a second: read it now, some 100 us."""
-        own = container.host_config["NetworkMode"] != "host"
-        path = cgroup_path(self._options, container)
-        self._add(container.id, samples.read(path, container.state.pid, own_network=own))
-
-
-def _read_all(wanted: list[tuple[str, str, int, bool]]) -> list[tuple[str, Sample]]:
-    return [(key, samples.read(path, pid, own_network=own)) for key, path, pid, own in wanted]
-
-
-def cpu_percent(before: Sample | None, now: Sample) -> float:
-    """Percent of one core between two samples; 0 for the first one."""
-    if before is None or now.time <= before.time or now.cpu < before.cpu:
-        return 0.0
-    return (now.cpu - before.cpu) / (now.time - before.time) * 100
-
-
-def docker_json(container: Container, before: Sample | None, now: Sample | None) -> Json:
-    """Docker's `StatsResponse` of two samples."""
-    result: Json = {
-        "read": clock.from_ns(now.time if now else 0),
-        "preread": clock.from_ns(before.time if before else 0),
-        "num_procs": 0,
-        "storage_stats": {},
-        "name": f"/{container.name}",
-        "id": container.id,
-        "cpu_stats": _cpu(now),
-        "precpu_stats": _cpu(before),
-        "pids_stats": {},
-        "memory_stats": {},
-        "blkio_stats": {"io_service_bytes_recursive": None, "io_serviced_recursive": None},
-    }
-    if now is None:
+        """Docker's stats object of a container, with the second before; zeros when it is down."""
+        result: Json = {"name": f"/{container.name}", "id": container.id, "num_procs": 0}
+        track = self._tracks.get(container.id)
+        if track is None or track.last is None or not container.state.running:
+            result |= {"read": clock.ZERO, "preread": clock.ZERO, "pids_stats": {}}
+            empty: Json = {"cpu_usage": {"total_usage": 0}, "throttling_data": {}}
+            result |= {"cpu_stats": empty, "precpu_stats": empty, "memory_stats": {}}
+            return result | {"blkio_stats": {}, "storage_stats": {}}
+        last, before = track.last, track.before
+        result |= {
+            "read": clock.from_ns(last.time),
+            "preread": clock.from_ns(before.time if before else 0),
+            "pids_stats": _without_zero({"current": last.pids, "limit": last.pids_limit}),
+            "blkio_stats": _blkio(last),
+            "storage_stats": {},
+            "cpu_stats": _cpu(last),
+            "precpu_stats": _cpu(before) if before else _NO_CPU,
+            "memory_stats": _memory(last),
+        }
+        if last.network:
+            result["networks"] = last.network
         return result
-    result["pids_stats"] = {"current": now.pids}
-    if now.pids_limit:
-        result["pids_stats"]["limit"] = now.pids_limit
-    result["memory_stats"] = {
-        "usage": now.memory,
-        "max_usage": now.memory_max,
-        "stats": now.memory_stat,
-        "limit": now.memory_limit,
-    }
-    result["blkio_stats"]["io_service_bytes_recursive"] = now.blkio
-    if now.networks:
-        result["networks"] = now.networks
-    return result
 
 
-def _cpu(sample: Sample | None) -> Json:
-    periods, throttled, lost = sample.throttling if sample else (0, 0, 0)
-    result: Json = {
+_NO_CPU: Json = {
+    "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
+    "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
+}
+
+
+def _network_pid(container: Container) -> int:
+    """Whose counters are the container's: nobody's with the host's network, as in Docker."""
+    if container.host_config.get("NetworkMode") == "host":
+        return 0
+    return container.state.pid
+
+
+def _read_all(wanted: list[tuple[str, str, int]]) -> dict[str, Sample]:
+    system = samples.system_cpu()
+    found = {}
+    for identity, cgroup, pid in wanted:
+        if (sample := samples.read(cgroup, pid, system)) is not None:
+            found[identity] = sample
+    return found
+
+
+def _cpu(sample: Sample) -> Json:
+    periods, throttled, throttled_time = sample.throttling
+    return {
         "cpu_usage": {
-            "total_usage": sample.cpu if sample else 0,
-            "usage_in_kernelmode": sample.cpu_system if sample else 0,
-            "usage_in_usermode": sample.cpu_user if sample else 0,
+            "total_usage": sample.cpu,
+            "usage_in_kernelmode": sample.cpu_kernel,
+            "usage_in_usermode": sample.cpu_user,
         },
+        "system_cpu_usage": sample.system_cpu,
+        "online_cpus": os.cpu_count() or 1,
         "throttling_data": {
             "periods": periods,
             "throttled_periods": throttled,
-            "throttled_time": lost,
+            "throttled_time": throttled_time,
         },
     }
-    if sample:
-        result["system_cpu_usage"] = sample.host_cpu
-        result["online_cpus"] = len(os.sched_getaffinity(0))
+
+
+def _memory(sample: Sample) -> Json:
+    stats = {}
+    for line in sample.memory_stat.splitlines():
+        key, _, value = line.partition(b" ")
+        if value.isdigit():
+            stats[key.decode()] = int(value)
+    result: Json = {
+        "usage": sample.memory_raw,
+        "stats": stats,
+        "limit": sample.memory_limit or samples.host_memory(),
+    }
+    if cgroups.layout().version == 1:
+        result["max_usage"] = sample.memory_peak
     return result
+
+
+def _blkio(sample: Sample) -> Json:
+    entries = [
+        {"major": major, "minor": minor, "op": operation, "value": value}
+        for (major, minor, operation), value in sorted(sample.block.items())
+    ]
+    names = ("io_serviced", "io_queue", "io_service_time", "io_wait_time", "io_merged", "io_time")
+    empty = {f"{name}_recursive": None for name in names}
+    return {"io_service_bytes_recursive": entries or None, **empty, "sectors_recursive": None}
+
+
+def _without_zero(values: dict[str, int]) -> dict[str, int]:
+    return {key: value for key, value in values.items() if value}
