@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ class _Track:
     points: deque[_Point] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def add(self, sample: Sample) -> None:
-        # A restarted container counts from zero: the difference to the old run means nothing.
+        # A container restarted within a second counts from 0 again.
         previous = self.last if self.last and self.last.cpu <= sample.cpu else None
         self.before, self.last = previous, sample
         self.points.append(
@@ -111,6 +112,10 @@ class Stats:
         found = await offload(_read_all, wanted) if wanted else {}
         for gone in self._tracks.keys() - {entry.id for entry in existing}:
             del self._tracks[gone]
+        for entry in existing:
+            if not entry.state.running and entry.id in self._tracks:
+                # Its next run counts from 0 again; its curve goes on.
+                self._tracks[entry.id].last = self._tracks[entry.id].before = None
         for identity, sample in found.items():
             self._tracks.setdefault(identity, _Track()).add(sample)
         self._tick = {
@@ -134,15 +139,13 @@ class Stats:
     def history(self, seconds: int) -> Json:
         """The curves of the last `seconds` (at most ten minutes), one list per figure."""
         result: Json = {}
+        oldest = time.time_ns() - seconds * 1_000_000_000
         for identity, track in self._tracks.items():
-            if not track.points:
-                continue
-            oldest = track.points[-1].time - int(seconds * 1e9)
             points = [point for point in track.points if point.time > oldest]
             curves: Json = {"time": [point.time for point in points]}
             for key in ("cpu", "memory", "rx", "tx", "read", "write", "pids"):
                 curves[key] = [getattr(point, key) for point in points]
-            curves["memory_limit"] = track.points[-1].memory_limit
+            curves["memory_limit"] = points[-1].memory_limit if points else 0
             result[identity] = curves
         return {"interval": INTERVAL, "containers": result}
 
@@ -150,6 +153,12 @@ class Stats:
         """Docker's stats object of a container, with the second before; zeros when it is down."""
         result: Json = {"name": f"/{container.name}", "id": container.id, "num_procs": 0}
         track = self._tracks.get(container.id)
+        if container.state.running and (track is None or track.last is None):
+            # Younger than a second: this reading takes some 100 us.
+            wanted = (container.id, cgroup_path(self._options, container), _network_pid(container))
+            for sample in _read_all([wanted]).values():
+                track = self._tracks.setdefault(container.id, _Track())
+                track.add(sample)
         if track is None or track.last is None or not container.state.running:
             result |= {"read": clock.ZERO, "preread": clock.ZERO, "pids_stats": {}}
             empty: Json = {"cpu_usage": {"total_usage": 0}, "throttling_data": {}}
@@ -202,7 +211,7 @@ def _cpu(sample: Sample) -> Json:
             "usage_in_usermode": sample.cpu_user,
         },
         "system_cpu_usage": sample.system_cpu,
-        "online_cpus": os.cpu_count() or 1,
+        "online_cpus": len(os.sched_getaffinity(0)),
         "throttling_data": {
             "periods": periods,
             "throttled_periods": throttled,

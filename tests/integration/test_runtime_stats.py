@@ -59,7 +59,7 @@ async def test_a_busy_container(sandbox: Sandbox) -> None:
         container.state.status = "exited"
         assert stats.docker_json(container)["memory_stats"] == {}
     assert samples.read(sandbox.runtime.cgroup(container.id), 0) is None
-    gone = Stats(options, lambda: [])
+    gone = Stats(options, list)
     await gone.sample()
     assert gone.history(60) == {"interval": 1.0, "containers": {}}
 
