@@ -20,6 +20,8 @@ from .resolvers import ResolvConf
 from .types import Container, Json
 
 EMBEDDED = "127.0.0.11"
+# Lines for /etc/hosts that `core.netlinks` leaves in the bundle.
+LINKS = "links"
 _LOCAL = """127.0.0.1\tlocalhost
 ::1\tlocalhost ip6-localhost ip6-loopback
 fe00::\tip6-localnet
@@ -63,6 +65,7 @@ def hosts(container: Container) -> str:
         for key in ("IPAddress", "GlobalIPv6Address"):
             if settings.get(key):
                 lines.append(f"{settings[key]}\t{names}\n")
+    lines.append(files.read_text(container.bundle / LINKS, ""))
     return "".join(lines)
 
 

@@ -145,6 +145,6 @@ async def _move_ports(
 async def _saved(joining: Joining, container: Container) -> None:
     """Write the container's row, and its hosts and resolv.conf while it runs."""
     if container.state.running:
+        await joining.dns.ensure(container)
         await offload(etcfiles.write, container, joining.options)
-    if joining.roster is not None:
-        await joining.roster.save(container)
+    await joining.roster.save(container)

@@ -6,32 +6,20 @@ import asyncio
 import contextlib
 import dataclasses
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakValueDictionary
 
 from ..host.errors import BayError, ConflictError, NotFoundError
 from ..host.threads import offload
 from ..netns import namespace
-from . import netcheck, netviews, portspecs
+from . import netcheck, netlinks, netviews, portspecs
+from .netdns import Dns
 from .netkernel import NetKernel
 from .netmodel import HOST_BINDING, Endpoint, Network, PortRow, new_id
-from .netstate import NetState
+from .netstate import NetState, Roster
 from .options import Options
 from .portclaims import PortClaims
 from .types import Container, Json
-
-
-class Roster(Protocol):
-    """What is used of `core.roster.Roster`."""
-
-    def find(self, ref: str) -> Container:
-        """The container of that name, id or prefix; raises NotFoundError."""
-
-    def all(self) -> list[Container]:
-        """Every container."""
-
-    async def save(self, container: Container) -> None:
-        """Write what has changed of it."""
 
 
 class Joining:
@@ -43,13 +31,15 @@ class Joining:
         kernel: NetKernel,
         options: Options,
         events: Any,
-        roster: Roster | None,
+        roster: Roster,
+        dns: Dns,
     ) -> None:
         self.state = state
         self.kernel = kernel
         self.options = options
         self.events = events
         self.roster = roster
+        self.dns = dns
         self.claims = PortClaims()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -90,6 +80,7 @@ class Joining:
     async def _leave(self, container: str) -> None:
         endpoints = list(self.state.endpoints.get(container, []))
         rows = self.state.ports.get(container, [])
+        self.dns.drop(container)
         await self.kernel.unmake(container, [item.host_link for item in endpoints], rows)
         self.claims.release(container)
         if endpoints or rows:
@@ -117,22 +108,17 @@ class Joining:
 
     async def _shared(self, container: Container, ref: str) -> str | None:
         """The namespace of the container whose network this one shares."""
-        key = ref
-        if self.roster is not None:
-            other = self.roster.find(ref)
-            key = other.id
-            if not other.state.running:
-                raise ConflictError(f"cannot join network of a non running container: {key}")
-            if netcheck.mode(other) == "host":
-                container.networks = {}
-                return None
-            if netcheck.mode(other).startswith("container:"):
-                container.networks = {}
-                return await self._shared(container, netcheck.mode(other).partition(":")[2])
-        path = self.kernel.path(key)
-        if not await offload(namespace.is_pinned, path):
-            raise ConflictError(f"cannot join network of a non running container: {key}")
+        other = self.roster.find(ref)
+        if not other.state.running:
+            raise ConflictError(f"cannot join network of a non running container: {other.id}")
         container.networks = {}
+        if netcheck.mode(other) == "host":
+            return None
+        if netcheck.mode(other).startswith("container:"):
+            return await self._shared(container, netcheck.mode(other).partition(":")[2])
+        path = self.kernel.path(other.id)
+        if not await offload(namespace.is_pinned, path):
+            raise ConflictError(f"cannot join network of a non running container: {other.id}")
         return str(path)
 
     async def _join(self, container: Container, chosen: str) -> Path:
@@ -159,6 +145,8 @@ class Joining:
             network.name: self.filled(container, network, endpoint, wanted.get(network.name))
             for network, endpoint in members
         }
+        await self.dns.ensure(container)
+        await netlinks.update(self.roster, container, self.options)
         for network, _ in members:
             self.emit("connect", network, container.id)
         return path
@@ -209,7 +197,7 @@ class Joining:
 
     def _named(self, text: str) -> str:
         """`text` with containers called by their names, where it has their short ids."""
-        for container in self.roster.all() if self.roster is not None else ():
+        for container in self.roster.all():
             text = text.replace(f"container {container.id[:12]} ", f"container {container.name} ")
         return text
 
@@ -224,8 +212,6 @@ class Joining:
 
     async def _rest(self, key: str) -> None:
         """Take the addresses out of a stopped container's settings."""
-        if self.roster is None:
-            return
         with contextlib.suppress(NotFoundError):
             container = self.roster.find(key)
             if any(item.get("EndpointID") for item in container.networks.values()):

@@ -9,12 +9,26 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from ipaddress import ip_network
+from typing import Protocol
 
 from ..host.errors import InvalidError, NotFoundError
 from .ipam import Addresses, AnyNetwork, mac_for
 from .netjournal import Journal
 from .netmodel import Endpoint, Network, PortRow
-from .types import Json
+from .types import Container, Json
+
+
+class Roster(Protocol):
+    """What is used of `core.roster.Roster`."""
+
+    def find(self, ref: str) -> Container:
+        """The container of that name, id or prefix; raises NotFoundError."""
+
+    def all(self) -> list[Container]:
+        """Every container."""
+
+    async def save(self, container: Container) -> None:
+        """Write what has changed of it."""
 
 
 class NetState:

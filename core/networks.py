@@ -17,11 +17,13 @@ from ..host.threads import offload
 from ..netns import bridge
 from ..netns.types import Bridge
 from . import netcheck, netconnect, netcreate, netdefaults, netquery, netviews
-from .netjoin import Joining, Roster
+from .netdns import Dns
+from .netjoin import Joining
 from .netjournal import Journal
 from .netkernel import NetKernel, links
 from .netmodel import Network, PortRow
-from .netstate import NetState
+from .netnames import Names
+from .netstate import NetState, Roster
 from .options import Options
 from .types import Container, Json
 
@@ -31,9 +33,7 @@ _log = logging.getLogger(__name__)
 class Networks:
     """All networks of this engine. `open` before anything else, `close` leaves all running."""
 
-    def __init__(
-        self, db: Any, options: Options, events: Any, roster: Roster | None = None
-    ) -> None:
+    def __init__(self, db: Any, options: Options, events: Any, roster: Roster) -> None:
         self._db = db
         self._options = options
         self._events = events
@@ -58,8 +58,10 @@ class Networks:
         await offload(self._state.load)
         self._kernel = await offload(NetKernel, self._options)
         self._stack.callback(self._kernel.close)
+        dns = Dns(self._kernel, Names(self._state, self._roster))
+        self._stack.callback(dns.close)
         self._joining = Joining(
-            self._state, self._kernel, self._options, self._events, self._roster
+            self._state, self._kernel, self._options, self._events, self._roster, dns
         )
         self._stack.callback(self._joining.claims.close)
         for network in await offload(
@@ -97,7 +99,7 @@ class Networks:
         `endpoints` is Docker's `EndpointsConfig`. Raises InvalidError or NotFoundError.
         """
         chosen = netcheck.mode(container)
-        if chosen.startswith("container:") and self._roster is not None:
+        if chosen.startswith("container:"):
             # The id, since the other container may be given another name.
             other = self._roster.find(chosen.partition(":")[2])
             container.host_config["NetworkMode"] = f"container:{other.id}"
@@ -119,6 +121,11 @@ class Networks:
         """Release everything that belongs to a container that is not `alive` (full ids)."""
         for container in (self._state.known() | await self._kernel.pinned()) - alive:
             await self.leave(container)
+        for container in alive & set(self._state.endpoints):
+            try:
+                await self._joining.dns.ensure(self._roster.find(container))
+            except BayError as error:
+                _log.warning("%s", error)
         ours = {item.host_link for items in self._state.endpoints.values() for item in items}
         for link in links(f"{self._options.link_prefix}v"):
             if link not in ours:
@@ -204,7 +211,7 @@ class Networks:
     def _name(self, container: str) -> str:
         """A container's name, its id where nobody knows it."""
         try:
-            return self._roster.find(container).name if self._roster is not None else container
+            return self._roster.find(container).name
         except NotFoundError:
             return container
 
