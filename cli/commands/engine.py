@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ...client.client import Client
 from ...client.errors import UnreachableError
 from ...client.hosts import run_root as default_run_root
-from ...host.errors import BayError, InvalidError
+from ...host.errors import BayError
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, switch, text
@@ -18,6 +19,7 @@ from .prune import confirm
 Json = dict[str, Any]
 
 STOP_TIMEOUT = 30  # seconds
+PURGE_TIMEOUT = 600
 DEFAULT_ROOT = "/var/lib/bay"
 
 
@@ -87,41 +89,41 @@ def _stop(app: App, parsed: Parsed) -> int:
     return 0
 
 
-def _end(client: Client, found: Json, path: str = "/bay/engine/stop") -> None:
-    """Tell the engine to end, by a POST to `path`; for one of this machine, wait for its process.
+def _end(client: Client, found: Json, action: str = "stop", timeout: float = STOP_TIMEOUT) -> None:
+    """Tell the engine to end; for one of this machine, wait until its process has.
 
-    Raises BayError when it still runs after 30 s.
+    Raises BayError when it still runs after `timeout` seconds.
     """
-    if client.host.kind != "unix":
-        client.post(path)
-        return
+    process = None
+    if client.host.kind == "unix":
+        # Not in another pid namespace (a socket mounted into a container): its word has to do.
+        with contextlib.suppress(OSError):
+            process = os.pidfd_open(found["pid"])
     try:
-        fd = os.pidfd_open(found["pid"])
-    except OSError:
-        # Another pid namespace (a socket mounted into a container): its word has to do.
-        client.post(path)
-        return
-    try:
-        client.post(path)
-        if not select.select([fd], [], [], STOP_TIMEOUT)[0]:
-            raise BayError(f"the engine (process {found['pid']}) hasn't ended after 30 s")
+        client.post(f"/bay/engine/{action}")
+        if process is not None and not select.select([process], [], [], timeout)[0]:
+            raise BayError(
+                f"the engine (process {found['pid']}) hasn't ended after {timeout:.0f} s"
+            )
     finally:
-        os.close(fd)
+        if process is not None:
+            os.close(process)
 
 
 def _purge(app: App, parsed: Parsed) -> int:
-    """Remove every container, network, image and volume, end the engine, delete its root."""
-    if os.geteuid() != 0:
-        raise InvalidError("purge deletes the engine's root folder: use sudo")
-    if app.host.kind != "unix":
-        raise InvalidError(f"purge works on the engine of this machine, not on {app.host}")
-    question = "This will remove every container, image, volume and network of this engine."
+    """Remove every container, network, image and volume, end the engine, delete its folders.
+
+    The engine does it, since it knows what it made; it is started for that if none runs.
+    """
+    client = _silent(app, parsed) if parsed["run-root"] else app.client
+    found = client.get("/bay/engine")
+    question = (
+        "This will remove every container, image, volume and network of the engine at"
+        f" {client.host}, and delete {found['root']}."
+    )
     if not confirm(app, question, parsed["force"]):
         return 1
-    # One that does not run is started: it knows what was made, in the kernel too.
-    client = Client(app.host)
-    found = client.get("/bay/engine")
-    _end(client, found, "/bay/engine/purge")
+    _end(client, found, "purge", PURGE_TIMEOUT)
     app.out(f"removed all of {found['root']}")
     return 0
 
