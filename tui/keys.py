@@ -49,6 +49,8 @@ TABLE = (
     Key("n", "run", "run a new one", "Containers", hint="ci", brief="run"),
     Key("l", "tab('logs')", "logs", "Detail", hint="c"),
     Key("g", "tab('stats')", "graphs", "Detail"),
+    Key("t", "tab('processes')", "processes", "Detail"),
+    Key("f", "tab('changes')", "changed files", "Detail"),
     Key("i", "tab('inspect')", "inspect", "Detail", hint="cinv"),
     Key("p", "pause_or_pull", "pull an image", "Images", hint="i", brief="pull"),
     Key("n", "run", "run it", "Images"),

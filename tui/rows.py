@@ -113,7 +113,7 @@ def container(summary: Json, model: Model, now: float, ascii_only: bool = False)
     memory = history.memory[-1] if history and history.memory else -1.0
     sort = {
         "name": name,
-        "state": (order, -float(summary.get("Created", 0))),
+        "state": (order, name),
         "cpu": -cpu,
         "memory": -memory,
         "image": image,

@@ -80,7 +80,7 @@ class MainScreen(Acting):
                         yield self._table("images")
                         yield self._table("networks")
                         yield self._table("volumes")
-                    yield Detail(self.source, self.model)
+                    yield Detail(self.source, self.model, self._clock)
             with Vertical(id="rail"):
                 yield HostPanel(self.host)
                 yield Events(self.model)
@@ -246,7 +246,7 @@ class MainScreen(Acting):
     def on_descendant_focus(self) -> None:
         """Another pane is worked in: it decides what the detail and the hints are about."""
         focused = self.focused
-        if isinstance(focused, Table) and focused.id and focused.id != self.kind:
+        if isinstance(focused, Table) and focused.id in KINDS and focused.id != self.kind:
             self.kind = focused.id
             self._arrange()
             self._follow()
@@ -258,13 +258,15 @@ class MainScreen(Acting):
 
     def on_table_highlighted(self, event: Table.Highlighted) -> None:
         """The cursor moved: the detail follows it."""
-        self._retitle(event.table.id or "")
+        if event.table.id in KINDS:
+            self._retitle(event.table.id)
         if event.table.id == self.kind:
             self._follow()
 
-    def on_table_chosen(self) -> None:
-        """Enter goes into the detail."""
-        self.detail.content.focus()
+    def on_table_chosen(self, event: Table.Chosen) -> None:
+        """Enter goes from a list into the detail."""
+        if event.table.id in KINDS:
+            self.detail.content.focus()
 
     def _follow(self) -> None:
         row = self.table(self.kind).current
@@ -295,7 +297,7 @@ class MainScreen(Acting):
             view.search("")
         elif self.has_class("-zoomed"):
             self.remove_class("-zoomed")
-        elif not isinstance(self.focused, Table):
+        elif self.focused is not table:
             table.focus()
         elif table.marked:
             table.clear_marks()
@@ -346,7 +348,7 @@ class MainScreen(Acting):
             letter = "s"
         elif isinstance(focused, LogView):
             letter = "l"
-        elif not isinstance(focused, Table):
+        elif focused is not self.table(self.kind):
             letter = "o"
         line = f" {keys.hints(letter)}"
         if self.last_command:

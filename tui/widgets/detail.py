@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widget import Widget
@@ -11,25 +13,38 @@ from ..model import Model, container_name
 from ..source import Source
 from ..text import short_id
 from .inspect import Inspect
+from .listing import Listing
 from .logs import Logs
 from .logview import LogView
 from .shell import Shell
 from .stats import Stats
 
 TABS = {
-    "containers": ("logs", "shell", "stats", "inspect"),
-    "images": ("inspect",),
+    "containers": ("logs", "shell", "stats", "inspect", "processes", "changes"),
+    "images": ("layers", "inspect"),
     "networks": ("inspect",),
     "volumes": ("inspect",),
 }
-TITLES = {"logs": "Logs", "shell": "Shell", "stats": "Stats", "inspect": "Inspect"}
+TITLES = {
+    "logs": "Logs",
+    "shell": "Shell",
+    "stats": "Stats",
+    "inspect": "Inspect",
+    "processes": "Processes",
+    "changes": "Changes",
+    "layers": "Layers",
+}
+LISTINGS = ("processes", "changes", "layers")
+EVERY = 2  # samples between two looks at the processes
 
 
 class Detail(Container):
     """Logs, shell, figures and the whole truth about what the cursor stands on."""
 
-    def __init__(self, source: Source, model: Model) -> None:
+    def __init__(self, source: Source, model: Model, clock: Callable[[], float]) -> None:
         super().__init__(id="detail")
+        self._clock = clock
+        self._ticks = 0
         self._source = source
         self._model = model
         self.kind = "containers"
@@ -43,6 +58,8 @@ class Detail(Container):
             yield Logs(self._source, widget_id="logs")
             yield Shell(self._source, self._model, widget_id="shell")
             yield Stats(self._model, widget_id="stats")
+            for kind in LISTINGS:
+                yield Listing(self._source, kind, self._clock)
             yield Inspect(self._source, widget_id="inspect")
 
     @property
@@ -89,6 +106,9 @@ class Detail(Container):
         """New samples came."""
         if self.tab == "stats":
             self.query_one(Stats).tick()
+        self._ticks += 1
+        if self.tab == "processes" and self._ticks % EVERY == 0:
+            self.query_one("#processes", Listing).tick()
 
     def _update(self) -> None:
         self.query_one(ContentSwitcher).current = self.tab
@@ -98,6 +118,8 @@ class Detail(Container):
             self.query_one(Shell).choose(self.target)
         elif self.tab == "stats":
             self.query_one(Stats).show(self.target)
+        elif self.tab in LISTINGS:
+            self.query_one(f"#{self.tab}", Listing).show_target(self.target.partition(" ")[0])
         elif self.tab == "inspect":
             self.query_one(Inspect).show(self.kind, self.target)
         self.retitle()

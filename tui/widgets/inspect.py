@@ -44,7 +44,7 @@ class Inspect(Tree[Any]):
 
     async def _read(self, kind: str, identifier: str) -> None:
         try:
-            reply = await self._source.get(_PATHS[kind].format(identifier))
+            reply = await self._source.get(_PATHS[kind].format(identifier.partition(" ")[0]))
         except BayError as error:
             reply = {"error": str(error)}
         if (kind, identifier) == self._shown and reply != self._json:

@@ -70,10 +70,16 @@ class Table(Toned, can_focus=True):
             return self.table
 
     def __init__(
-        self, columns: Sequence[Column], *, empty: str = "", widget_id: str | None = None
+        self,
+        columns: Sequence[Column],
+        *,
+        empty: str = "",
+        widget_id: str | None = None,
+        marks: bool = True,
     ) -> None:
         super().__init__(id=widget_id)
         self.columns = columns
+        self._marks = marks
         self.rows: list[Row] = []
         self.marked: set[str] = set()
         self.empty = empty
@@ -194,7 +200,7 @@ class Table(Toned, can_focus=True):
 
     def action_mark(self) -> None:
         """Mark or unmark the row under the cursor, and go to the next."""
-        if self.current is not None:
+        if self.current is not None and self._marks:
             self.marked ^= {self.current.id}
             self.refresh(Region(0, self._at - self._top + 1, self.size.width, 1))
             self.go(self._at + 1)
