@@ -79,7 +79,7 @@ class Applier:
                 self._describe_folder(entry, self._tree.fd, b"")
             return
         base = parts.pop()
-        if self._whiteouts and self._is_mark(entry, parts, base):
+        if self._whiteouts and WHITEOUT in entry.name and self._is_mark(entry, parts, base):
             return
         folder_path = b"/".join(parts)
         folder = self._parent(folder_path)

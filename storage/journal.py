@@ -37,7 +37,8 @@ class Journal:
         self._folder = folder
         self._file: BinaryIO = (folder / "journal.zst").open("xb")
         self._out = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
-        self._pending = bytearray()
+        self._raw = bytearray()
+        self._records = bytearray()
         self._payloads = 0
         self._moved: list[tuple[int, str, int]] = []
 
@@ -49,14 +50,15 @@ class Journal:
 
     def raw(self, data: bytes) -> None:
         """The next bytes of the archive are these."""
-        self._pending += data
-        if len(self._pending) >= _FLUSH:
+        self._raw += data
+        if len(self._raw) >= _FLUSH:
             self._flush()
 
     def payload(self, path: bytes, offset: int, length: int) -> None:
         """The next `length` bytes of the archive are those of `path` (in the layer) there."""
-        self._flush()
-        self._out.write(_PAYLOAD.pack(b"P", offset, length, len(path)) + path)
+        self._close_raw()
+        self._records += _PAYLOAD.pack(b"P", offset, length, len(path))
+        self._records += path
         self._payloads += 1
 
     def displace(self, path: bytes) -> Path:
@@ -74,11 +76,21 @@ class Journal:
         if self._moved:
             (self._folder / "moved").write_text(json.dumps(self._moved), encoding="ascii")
 
+    def _close_raw(self) -> None:
+        if self._raw:
+            self._records += _RAW.pack(b"R", len(self._raw))
+            self._records += self._raw
+            self._raw.clear()
+            if len(self._records) >= _FLUSH:
+                self._write()
+
     def _flush(self) -> None:
-        if self._pending:
-            self._out.write(_RAW.pack(b"R", len(self._pending)))
-            self._out.write(bytes(self._pending))
-            self._pending.clear()
+        self._close_raw()
+        self._write()
+
+    def _write(self) -> None:
+        self._out.write(bytes(self._records))
+        self._records.clear()
 
 
 def replay(folder: Path, diff_id: str) -> Iterator[bytes]:

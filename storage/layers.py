@@ -20,9 +20,10 @@ from pathlib import Path
 
 from ..host.errors import ConflictError, InvalidError, NotFoundError
 from . import digests
+from .ahead import read_ahead
 from .applier import Applier
 from .db import Database
-from .inflate import Readable, Source, inflate, layer_type
+from .inflate import Readable, Source, inflate, is_compressed, layer_type
 from .journal import Journal, replay
 from .settling import Settling
 from .tarstream import TarStream
@@ -304,8 +305,10 @@ def _unpack(
     def tapped() -> Iterator[bytes]:
         nonlocal tar_size
         for piece in inflate(source):
-            tar_hash.update(piece)
             tar_size += len(piece)
+            # An uncompressed tar is hashed as it comes in.
+            if is_compressed(source.head):
+                tar_hash.update(piece)
             yield piece
 
     source = Source(chunks, seen)
@@ -313,11 +316,16 @@ def _unpack(
     root.mkdir()
     root.chmod(0o755)
     with Journal(folder) as journal:
-        with Applier(root, journal=journal) as applier:
-            applier.apply(TarStream(tapped(), journal))
+        with (
+            Applier(root, journal=journal) as applier,
+            contextlib.closing(read_ahead(tapped())) as pieces,
+        ):
+            applier.apply(TarStream(pieces, journal))
         journal.finish()
     for _ in iter(lambda: source.read(1 << 20), b""):
         pass
+    if not is_compressed(source.head):
+        tar_hash = blob_hash
     return Unpacked(
         "sha256:" + tar_hash.hexdigest(),
         "sha256:" + blob_hash.hexdigest(),

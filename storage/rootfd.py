@@ -52,6 +52,7 @@ class RootFd:
         self._prefix = len(os.fsencode(shown).rstrip(b"/")) + 1
         # In order of last use: dicts keep insertion order.
         self._cache: dict[bytes, int] = {}
+        self._real: dict[int, bytes] = {self.fd: b""}
 
     def __enter__(self) -> RootFd:
         return self
@@ -62,15 +63,20 @@ class RootFd:
 
     def forget(self) -> None:
         """Drop the cached descriptors: a folder or a link on some path was replaced."""
-        for fd in self._cache.values():
-            os.close(fd)
-        self._cache.clear()
+        self.forget_except(-1)
 
     def forget_except(self, kept: int) -> None:
         """`forget`, but leave the descriptor `kept`, which the caller still uses, open."""
         for path, fd in list(self._cache.items()):
             if fd != kept:
-                os.close(self._cache.pop(path))
+                self._close(path)
+        # A folder above may have moved.
+        self._real = {self.fd: b""}
+
+    def _close(self, path: bytes) -> None:
+        fd = self._cache.pop(path)
+        self._real.pop(fd, None)
+        os.close(fd)
 
     def folder(self, path: bytes) -> int:
         """A descriptor (O_PATH) of the folder; valid until two more calls. Raises OSError."""
@@ -80,14 +86,17 @@ class RootFd:
         if fd < 0:
             fd = syscalls.openat2(self.fd, path, _FOLDER, resolve=_RULE)
             if len(self._cache) >= _CACHED:
-                oldest = next(iter(self._cache))
-                os.close(self._cache.pop(oldest))
+                self._close(next(iter(self._cache)))
         self._cache[path] = fd
         return fd
 
     def real(self, fd: int) -> bytes:
         """The path of a folder's descriptor below the root, links resolved; b"" for the root."""
-        return os.fsencode(os.readlink(f"/proc/self/fd/{fd}"))[self._prefix :]
+        path = self._real.get(fd)
+        if path is None:
+            path = os.fsencode(os.readlink(f"/proc/self/fd/{fd}"))[self._prefix :]
+            self._real[fd] = path
+        return path
 
     def lstat(self, folder: int, name: bytes) -> os.stat_result | None:
         """The entry's own stat; None when there is none."""

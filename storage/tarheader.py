@@ -6,6 +6,7 @@ POSIX.1-2017 pax(1) "ustar Interchange Format" and "pax Extended Header"; GNU ta
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass, field
 
@@ -57,6 +58,8 @@ class Entry:
         return repr(self.name[:200].decode("utf-8", "backslashreplace"))
 
 
+# Fields repeat: most members of an archive have one owner and a handful of modes.
+@functools.lru_cache(maxsize=1024)
 def number(raw: bytes) -> int:
     """An octal field, or a base-256 one (GNU); empty is 0. Raises InvalidError."""
     if raw[:1] >= b"\x80":
