@@ -72,6 +72,8 @@ class Server:
             task.cancel()
         if self._changes:
             await asyncio.wait(self._changes, timeout=GRACE)
+        # A kept connection without a request would be waited for, too.
+        self._http.pre_shutdown()
         await self._http.shutdown(GRACE)
 
     def decorate(self, response: web.StreamResponse) -> None:

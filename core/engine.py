@@ -10,7 +10,7 @@ import time
 from contextlib import AsyncExitStack
 
 from ..host import clock, files
-from ..host.errors import NotFoundError
+from ..host.errors import ConflictError, NotFoundError
 from ..host.threads import offload
 from ..storage.starter import build_starter
 from ..storage.store import Store
@@ -149,8 +149,13 @@ class Engine:
 def purge_files(options: Options) -> None:
     """Remove what both roots hold, and the roots; blocks. For an engine that is closed.
 
-    Raises OSError when something can't be removed, a mount point for one.
+    Raises ConflictError when something is mounted below them, OSError when it can't be removed.
     """
+    # A bind mount that is left would let the removal reach into the user's own files.
+    for line in files.read_text("/proc/self/mountinfo").splitlines():
+        point = line.split()[4].encode().decode("unicode_escape")
+        if point.startswith((f"{options.root}/", f"{options.run_root}/")):
+            raise ConflictError(f"{point} is still mounted: unmount it, then purge again")
     for folder in (options.run_root, options.root):
         for entry in folder.iterdir():
             files.remove_tree(entry)

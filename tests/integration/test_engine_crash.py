@@ -1,0 +1,162 @@
+"""SIGKILL to the engine: nothing a container does depends on it, and the next one knows all."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bayplan.host.clock import to_ns
+from bayplan.host.process import is_alive, start_time
+from support.engine import BAY, EngineProcess
+from support.waiting import wait_until
+
+COUNT = "i=0; while :; do echo $i; i=$((i+1)); usleep 5000; done"
+UNTIL_GO = "while [ ! -e /flag/go ]; do usleep 5000; done; echo gone; exit 7"
+
+
+@pytest.fixture
+def engine_with_image(
+    fresh_engine: Callable[..., EngineProcess], busybox_image: str
+) -> tuple[EngineProcess, str]:
+    """An engine of the test's own that has the busybox image."""
+    process = fresh_engine()
+    process.pull(busybox_image)
+    return process, busybox_image
+
+
+def numbers(text: str) -> list[int]:
+    return [int(line) for line in text.split()]
+
+
+def test_containers_outlive_the_engine(
+    engine_with_image: tuple[EngineProcess, str], tmp_path: Path
+) -> None:
+    """They run on, no line is lost, and what ended meanwhile has its code and time."""
+    engine, image = engine_with_image
+    run = ("run", "-d", "--name")
+    engine.bay(*run, "counter", image, "sh", "-c", COUNT, check=True)
+    engine.bay(*run, "leaver", "-v", f"{tmp_path}:/flag", image, "sh", "-c", UNTIL_GO, check=True)
+    engine.bay(*run, "shell", "-i", "-t", image, "sh", check=True)
+    before = {name: engine.inspect(name) for name in ("counter", "leaver", "shell")}
+    pids = {name: one["State"]["Pid"] for name, one in before.items()}
+    started = {name: start_time(pid) for name, pid in pids.items()}
+
+    engine.kill9()
+    assert all(is_alive(pids[name], started[name]) for name in pids)
+    gone_after = time.time_ns()
+    (tmp_path / "go").touch()
+    wait_until(lambda: not is_alive(pids["leaver"], started["leaver"]), "leaver's end")
+    gone_before = time.time_ns()
+
+    # No engine runs: this command starts one.
+    listed = engine.bay("ps", "-a", "--format", "{{.Names}} {{.Status}}", check=True).stdout
+    status = dict(line.split(" ", 1) for line in listed.splitlines())
+    assert status["leaver"].startswith("Exited (7)")
+    assert status["counter"].startswith("Up ") and status["shell"].startswith("Up ")
+
+    leaver = engine.inspect("leaver")["State"]
+    assert leaver["ExitCode"] == 7 and leaver["Pid"] == 0
+    # A log or exit file's time is the kernel's coarse clock, some milliseconds behind.
+    assert gone_after - 20_000_000 <= to_ns(leaver["FinishedAt"]) <= gone_before + 200_000_000
+    assert engine.bay("wait", "leaver", check=True).stdout.strip() == "7"
+    assert engine.bay("logs", "leaver", check=True).stdout == "gone\n"
+
+    assert engine.inspect("counter")["State"]["Pid"] == pids["counter"]
+    assert (
+        engine.inspect("counter")["State"]["StartedAt"] == before["counter"]["State"]["StartedAt"]
+    )
+    seen = numbers(engine.bay("logs", "counter", check=True).stdout)
+    assert seen == list(range(len(seen))), "a line is missing or doubled"
+    more = wait_until(
+        lambda: numbers(engine.bay("logs", "counter", check=True).stdout)[len(seen) + 50 :],
+        "the counter goes on",
+    )
+    assert more[0] == len(seen) + 50
+
+    # The console is a full one again.
+    with engine.terminal("attach", "shell") as terminal:
+        terminal.line("echo $((40 + 2)) again")
+        terminal.wait_for("42 again")
+        terminal.line("exit 5")
+        assert terminal.wait() == 5
+    assert engine.bay("exec", "counter", "echo", "hello", check=True).stdout == "hello\n"
+    engine.bay("stop", "-t", "0", "counter", check=True)
+    assert engine.inspect("counter")["State"]["ExitCode"] == 137
+    engine.bay("start", "leaver", check=True)
+    assert engine.bay("wait", "leaver", check=True).stdout.strip() == "7"
+
+
+def test_a_second_engine_on_the_same_root_refuses(
+    engine_with_image: tuple[EngineProcess, str],
+) -> None:
+    """There is one writer; the second says who is there and ends."""
+    engine, _ = engine_with_image
+    second = engine.bay("engine", "--root", engine.root, "--run-root", engine.run_root)
+    assert second.returncode != 0 and str(engine.pid) in second.stderr + second.stdout
+    assert engine.api("GET", "/_ping").status == 200
+
+
+# Files that appear one after the other while a container is made and started.
+STAGES = [
+    "nothing",
+    "root/containers/*",
+    "root/containers/*/hosts",
+    "run/netns/*",
+    "root/containers/*/config.json",
+    "root/containers/*/conmon.pid",
+    "root/containers/*/pidfile",
+    "root/containers/*/ctr.log",
+]
+
+
+def kill_at(engine: EngineProcess, image: str, stage: str) -> None:
+    """Start a container and SIGKILL the engine as soon as a file of `stage` is there."""
+    argv = [str(BAY), "run", "-d", image, "sleep", "1000"]
+    run = subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=engine.environment
+    )
+    wait_until(
+        lambda: stage == "nothing" or any(engine.folder.glob(stage)) or run.poll() is not None,
+        stage,
+        every=0,
+    )
+    engine.kill9()
+    run.wait(timeout=30)
+
+
+def test_kill_in_the_middle_of_starts(engine_with_image: tuple[EngineProcess, str]) -> None:
+    """Killed at any step of `run`, the engine leaves nothing that the next one can't undo."""
+    engine, image = engine_with_image
+    for stage in STAGES:
+        kill_at(engine, image, stage)
+        rows = engine.bay("ps", "-a", "--format", "{{.ID}} {{.State}}", check=True).stdout
+        for identifier, state in (line.split() for line in rows.splitlines()):
+            assert state in ("created", "running", "exited"), f"{stage}: {rows}"
+            if state == "running":
+                done = engine.bay("exec", identifier, "true")
+                assert done.returncode == 0, f"{stage}: {done.stderr}"
+        engine.remove_containers()
+        left = [*engine.folder.glob("root/containers/*"), *engine.folder.glob("root/snapshots/*")]
+        assert left == [], stage
+
+
+def test_a_graceful_stop_leaves_containers_running(
+    engine_with_image: tuple[EngineProcess, str],
+) -> None:
+    """`bay engine stop` ends the engine only; `status` tells, and the next command starts one."""
+    engine, image = engine_with_image
+    engine.bay("run", "-d", "--name", "stays", image, "sleep", "1000", check=True)
+    pid = engine.inspect("stays")["State"]["Pid"]
+    started = start_time(pid)
+    old = engine.pid
+    engine.bay("engine", "stop", check=True)
+    wait_until(lambda: start_time(old) == 0, "end of the engine")
+    assert is_alive(pid, started)
+    assert "stays" in engine.bay("ps", check=True).stdout
+    assert engine.pid != old and engine.inspect("stays")["State"]["Pid"] == pid
+    engine.bay("kill", "-s", str(int(signal.SIGKILL)), "stays", check=True)
+    assert engine.bay("wait", "stays", check=True).stdout.strip() == "137"
