@@ -16,6 +16,7 @@ from ..storage.store import Store
 from . import commit, imagefilters, imageviews, importing
 from .bridge import Inflow, outflow
 from .events import Events
+from .filters import flag
 from .imageremoval import Removal
 from .options import Options
 from .pull import Pulls
@@ -137,6 +138,10 @@ class Images:
         removal = Removal(self._store, self._in_use)
         report = await offload_long(removal.prune, filters)
         self._tell_removal(removal)
+        if flag(filters, "dangling") is False and not (self._pulls.active or self._pushes.active):
+            # Asked for all: then also what cancelled pulls left to go on with, and stray layers.
+            swept = await offload_long(self._store.collect, 0)
+            report["SpaceReclaimed"] += swept.size
         self._events.emit("image", "prune", "", {"reclaimed": str(report["SpaceReclaimed"])})
         return report
 

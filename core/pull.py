@@ -53,6 +53,8 @@ class Pulls:
         self._transport = transport
         self._registries = registries
         self._retry = retry or Retry()
+        # How many run: their files are not to be swept.
+        self.active = 0
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def pull(
@@ -68,6 +70,7 @@ class Pulls:
         wanted = reference.digest or reference.tag or "latest"
         target = Target(reference.domain, reference.path, reference.familiar_name, auth)
         registries = await offload(self._registries)
+        self.active += 1
         try:
             async with Crew(2 * LANES) as crew:
                 wire = Wire(self._transport, self._retry, crew.cancel)
@@ -90,6 +93,8 @@ class Pulls:
                     f" ({self._store.root})"
                 ) from error
             raise
+        finally:
+            self.active -= 1
         report.say(f"Digest: {digest}")
         what = "Downloaded newer image for" if newer else "Image is up to date for"
         report.say(f"Status: {what} {reference.familiar()}")
@@ -258,6 +263,8 @@ class _Transfer:
             download.abandon(error)
             await outlast([one for one in (fetching, unpacking) if one is not None])
             raise
+        finally:
+            download.close()
 
     async def _fetched(self, fetching: Future[None], unpacking: Future[object]) -> None:
         """Wait for the download; an unpacking that fails before its end is the reason to stop."""

@@ -53,6 +53,8 @@ class Pushes:
         self._transport = transport
         self._registries = registries
         self._retry = retry or Retry()
+        # How many run: their files are not to be swept.
+        self.active = 0
 
     async def push(
         self, references: list[Reference], *, auth: Json | None, progress: Progress
@@ -67,6 +69,19 @@ class Pushes:
         report.say(f"The push refers to repository [{first.repository}]")
         target = Target(first.domain, first.path, first.familiar_name, auth)
         registries = await offload(self._registries)
+        self.active += 1
+        try:
+            await self._push(references, target, registries, report)
+        finally:
+            self.active -= 1
+
+    async def _push(
+        self,
+        references: list[Reference],
+        target: Target,
+        registries: Registries,
+        report: Reporter,
+    ) -> None:
         async with Crew(UPLOADS) as crew:
             wire = Wire(self._transport, self._retry, crew.cancel)
             repository = await crew.run(
@@ -81,7 +96,7 @@ class Pushes:
                 size = len(manifest.raw)
                 report.say(f"{tag}: digest: {manifest.digest} size: {size}")
                 aux = {"Tag": tag, "Digest": manifest.digest, "Size": size}
-                progress({"progressDetail": {}, "aux": aux})
+                report.tell({"progressDetail": {}, "aux": aux})
 
 
 class _Push:
@@ -176,6 +191,9 @@ class _Push:
             Upload(self._wire, self._repository, described, config).run()
         tag = reference.tag or "latest"
         self._repository.put_manifest(tag, manifest.raw, manifest.media_type)
+        if image.manifest is None:
+            # So that a saved copy, or a push elsewhere, keeps the digest it has now.
+            self._store.images.put(config, manifest=manifest.raw, manifest_digest=manifest.digest)
         self._store.images.add_digest(reference.repository, manifest.digest, image.id)
         return manifest
 

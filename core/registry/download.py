@@ -50,6 +50,8 @@ class Download:
         self._cancel = cancel
         self._progress = progress
         self._changed = threading.Condition()
+        # One descriptor for both: a sweep of old files may take the name away between them.
+        self._fd = -1
         self._written = 0
         self._finished = False
         self._failure: BaseException | None = None
@@ -59,11 +61,8 @@ class Download:
     def run(self) -> None:
         """Fetch what is missing; blocks until all is here. Raises what ended it otherwise."""
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                self._fill(fd)
-            finally:
-                os.close(fd)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fill(self._fd)
         except BaseException as error:
             self._tell(failure=error)
             raise
@@ -72,20 +71,19 @@ class Download:
     def chunks(self) -> Iterator[bytes]:
         """The blob from its first byte, as it arrives; raises what ended the transfer early."""
         place = 0
-        fd: int | None = None
-        try:
-            while (size := self._await(place)) > place:
-                self._cancel.check()
-                if fd is None:
-                    fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-                data = os.pread(fd, min(_CHUNK, size - place), place)
-                if not data:
-                    raise BayError(f"the download {self._path} was cut from outside")
-                place += len(data)
-                yield data
-        finally:
-            if fd is not None:
-                os.close(fd)
+        while (size := self._await(place)) > place:
+            self._cancel.check()
+            data = os.pread(self._fd, min(_CHUNK, size - place), place)
+            if not data:
+                raise BayError(f"the download {self._path} was cut from outside")
+            place += len(data)
+            yield data
+
+    def close(self) -> None:
+        """Let go of the file, once both threads have ended; what is in it stays."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def abandon(self, error: BaseException) -> None:
         """Stop `run`, if it ever began, and whoever reads."""

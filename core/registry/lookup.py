@@ -71,7 +71,7 @@ def visit(
     failed connection is, as it may mean the other protocol; its first failure is the one told.
     """
     places = registries.own(target.domain) if writing else registries.endpoints(target.domain)
-    failure: BayError | None = None
+    failure: TransportError | None = None
     for endpoint in places:
         try:
             who = target.credentials(endpoint)
@@ -81,8 +81,8 @@ def visit(
         except TransportError as error:
             wire.cancel.check()
             # A refused connection says less than an answer in the wrong protocol.
-            if failure is None or (isinstance(failure, TransportError) and failure.refused):
-                failure = error if not endpoint.mirror else failure
+            if not endpoint.mirror and (failure is None or (failure.refused and not error.refused)):
+                failure = error
         except BayError:
             wire.cancel.check()
             if not endpoint.mirror:

@@ -58,6 +58,10 @@ class Reporter:
         """Tell a change of status; from the loop's own thread."""
         self._progress(message(status, name))
 
+    def tell(self, found: Json) -> None:
+        """Tell anything else; from the loop's own thread."""
+        self._progress(found)
+
     def meter(self, status: str, name: str, total: int) -> Meter:
         """A counter of bytes that any one thread may drive."""
         return Meter(

@@ -194,6 +194,15 @@ async def test_prune_takes_tagged_images_only_when_asked(host: Host) -> None:
     assert report["ImagesDeleted"][:2] == [{"Untagged": "app:1"}, {"Deleted": named}]
 
 
+async def test_prune_of_all_takes_what_cancelled_pulls_left(host: Host) -> None:
+    left = host.store.blobs.partial("sha256:" + "7" * 64)
+    left.write_bytes(b"half a layer")
+    await host.images.prune({})
+    assert left.exists()
+    await host.images.prune({"dangling": ["false"]})
+    assert not left.exists()
+
+
 async def test_a_saved_image_loads_again_with_its_digest(host: Host, busybox_image: str) -> None:
     image = await host.images.pull(busybox_image, platform=None, auth=None, progress=lambda _: None)
     digests = host.store.images.digests(image.id)

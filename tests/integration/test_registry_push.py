@@ -106,6 +106,7 @@ async def test_a_pushed_image_can_be_pulled_again(pusher: Pusher, registry: Regi
     size = pusher.said[-1]["aux"]["Size"]
     assert pusher.said[-2]["status"] == f"one: digest: {digest} size: {size}"
     assert pusher.store.images.digests(image.id) == [f"{registry.address}/push/made@{digest}"]
+    assert pusher.store.images.get(image.id).manifest == digest
     assert not list((pusher.store.root / "blobs/partial").iterdir())
     pusher.store.images.remove(image.id)
     assert (await pusher.pull(name)).id == image.id
