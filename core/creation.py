@@ -10,7 +10,7 @@ from pathlib import Path
 from ..host import files
 from ..host.errors import InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
-from . import copyup, defaults, mounts
+from . import copyup, defaults, mounts, speccheck
 from .context import Context
 from .names import new_id, random_name
 from .types import Container, Json
@@ -44,7 +44,8 @@ async def create(
     container.config["Hostname"] = container.config["Hostname"] or _hostname(container)
     wanted = await offload(mounts.parse, container.host_config, container.config.get("Volumes"))
     inherited = _inherited(context, container)
-    warnings = context.networks.check(container, networking.get("EndpointsConfig") or {})
+    warnings = await offload(speccheck.check, container)
+    warnings += context.networks.check(container, networking.get("EndpointsConfig") or {})
     async with AsyncExitStack() as undo:
         undo.push_async_callback(discard, context, container)
         await context.roster.add(container)

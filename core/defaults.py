@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ..host import cgroups
 from ..host.errors import InvalidError
 from .types import Json
 
@@ -40,7 +41,7 @@ _HOST: Json = {
     "ConsoleSize": [0, 0],
     "CapAdd": None,
     "CapDrop": None,
-    "CgroupnsMode": "host",
+    "CgroupnsMode": "",
     "Dns": [],
     "DnsOptions": [],
     "DnsSearch": [],
@@ -154,6 +155,9 @@ def host_config(given: Json) -> Json:
     if result["NetworkMode"] in ("", "default"):
         result["NetworkMode"] = "bridge"
     result["IpcMode"] = result["IpcMode"] or "private"
+    # Docker's default: its own with v2, where the whole tree is otherwise in view.
+    own = "private" if cgroups.layout().version == 2 else "host"
+    result["CgroupnsMode"] = result["CgroupnsMode"] or own
     result["ShmSize"] = result["ShmSize"] or 67108864
     policy = result["RestartPolicy"]
     policy["Name"] = policy.get("Name") or "no"

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from ..host import cgroups, files, process
 from ..host.errors import NotFoundError
 from ..host.threads import offload
-from . import conmon
+from . import conmon, shm
 from .context import Context, cgroup_path
 from .types import Container
 
@@ -130,6 +130,7 @@ async def clear(context: Context, container: Container, pid: int = 0) -> None:
     await context.runtime.delete(container.id, force=True)
     await context.networks.leave(container.id)
     await offload(cgroups.remove, path)
+    await offload(shm.remove, context.options, container.id)
     with contextlib.suppress(NotFoundError):  # a removal that a crash interrupted took it
         await offload(context.store.snapshots.unmount, container.id)
     await offload(files.unlink, context.options.run_root / "exits" / container.id)

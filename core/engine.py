@@ -22,6 +22,7 @@ from .execs import Execs
 from .images import Images
 from .lifecycle import Lifecycle
 from .live import Lives
+from .logrotation import Rotation
 from .networks import Networks
 from .options import Options
 from .reconcile import reconcile, start_wanted
@@ -107,6 +108,8 @@ class Engine:
         self.stats = Stats(options, roster.all)
         sampling = asyncio.create_task(self.stats.run(), name="stats")
         self._stack.push_async_callback(_cancel, sampling)
+        rotating = asyncio.create_task(Rotation(roster.all).run(), name="log rotation")
+        self._stack.push_async_callback(_cancel, rotating)
         await start_wanted(context, lifecycle)
 
     async def _ensure_starter(self) -> None:

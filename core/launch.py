@@ -9,11 +9,12 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from ..host import cgroups, files, process
 from ..host.errors import ConflictError, NotFoundError, RuntimeFailedError
 from ..host.threads import offload
-from . import conmon, etcfiles, logconfig, spec
+from . import conmon, etcfiles, logconfig, shm, spec
 from .console import Console
 from .context import Context, cgroup_path
 from .types import Container, Json
@@ -61,6 +62,9 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
     netns = await context.networks.join(container)
     await offload(etcfiles.write, container, options)
 
+    shared = await _shared_memory(context, container)
+    undo.push_async_callback(offload, shm.remove, options, container.id)
+
     image = await offload(_image_config, context, container)
     request = spec.SpecRequest(
         container=container,
@@ -68,6 +72,7 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
         rootfs=rootfs,
         netns=netns,
         cgroup_path=cgroup_path(options, container),
+        shm=shared,
         pid_ns=_namespace(context, container, "PidMode", "pid"),
         ipc_ns=_namespace(context, container, "IpcMode", "ipc"),
     )
@@ -136,6 +141,28 @@ def _image_config(context: Context, container: Container) -> Json:
 def _console_size(container: Container) -> tuple[int, int] | None:
     size = container.host_config.get("ConsoleSize") or [0, 0]
     return (size[0], size[1]) if size[0] and size[1] else None
+
+
+async def _shared_memory(context: Context, container: Container) -> Path | None:
+    """The folder on the host that is its /dev/shm, when it shares that with others.
+
+    Raises ConflictError when the container to share with does not share.
+    """
+    options, mode = context.options, str(container.host_config["IpcMode"])
+    if mode == "shareable":
+        return await offload(shm.make, options, container.id, container.host_config["ShmSize"])
+    if not mode.startswith("container:"):
+        return None
+    other = context.roster.find(mode.partition(":")[2])
+    if other.host_config["IpcMode"] == "host":
+        return Path("/dev/shm")
+    folder = shm.folder(options, other.id)
+    if not folder.is_mount():
+        raise ConflictError(
+            f"cannot join IPC of container {other.name}: non-shareable IPC "
+            "(hint: use IpcMode:shareable for the donor container)"
+        )
+    return folder
 
 
 def _namespace(context: Context, container: Container, mode: str, kind: str) -> str | None:

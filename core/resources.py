@@ -154,8 +154,8 @@ def oci(host_config: Json) -> Json:
     result: Json = {"memory": _memory(host_config), "cpu": _cpu(host_config)}
     result["blockIO"] = _block_io(host_config)
     limit = host_config.get("PidsLimit") or 0
-    if limit:
-        result["pids"] = {"limit": limit if limit > 0 else -1}
+    if limit > 0:
+        result["pids"] = {"limit": limit}
     return {key: value for key, value in result.items() if value}
 
 

@@ -116,7 +116,14 @@ class Runtime:
         return str(json.loads(done.stdout)["status"])
 
     async def update(self, container_id: str, resources: Json) -> None:
-        """Set the OCI `resources` (see resources.py) of a container that has a process."""
+        """Set the OCI `resources` (see resources.py) of a container that has a process.
+
+        A pids limit of -1 lifts it.
+        """
+        if resources.get("pids", {}).get("limit") == -1:
+            # crun 1.8.1 writes the -1, which the kernel refuses.
+            await offload(cgroups.write, self.cgroup(container_id), "pids", "pids.max", "max")
+            resources = {key: value for key, value in resources.items() if key != "pids"}
         text = json.dumps(resources).encode()
         await self._verb("update", "--resources", "/dev/stdin", container_id, stdin=text)
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from ..host import cgroups
 from ..host.errors import BayError, InvalidError
 from ..host.inroot import make_folders_inside
-from . import capabilities, mounts, resources, seccomp, specdevices, specprocess
+from . import capabilities, mounts, resources, seccomp, shm, specdevices, specprocess
 from .types import Container, Json
 
-DEFAULT_SHM_SIZE = 64 << 20
 # Of Docker: what tells about or changes the host.
 _TELLING = """acpi asound interrupts kcore keys latency_stats timer_list timer_stats sched_debug
     scsi"""
@@ -81,10 +80,7 @@ def build(request: SpecRequest) -> Json:
 
 
 def _make_workdir(rootfs: Path, path: str) -> None:
-    if not path.startswith("/"):
-        raise InvalidError(
-            f"the working directory '{path}' is invalid, it needs to be an absolute path"
-        )
+    specprocess.check_workdir(path)
     try:
         make_folders_inside(rootfs, path)
     except NotADirectoryError as error:
@@ -203,7 +199,7 @@ def _init() -> str:
     raise BayError("no init for --init on this host: install tini (its static binary)")
 
 
-def _system_mounts(container: Container, privileged: bool, shm: Path | None) -> list[Json]:
+def _system_mounts(container: Container, privileged: bool, shared: Path | None) -> list[Json]:
     host_config = container.host_config
     read = [] if privileged else ["ro"]
     safe = ["nosuid", "noexec", "nodev"]
@@ -218,10 +214,10 @@ def _system_mounts(container: Container, privileged: bool, shm: Path | None) -> 
     ipc = str(host_config.get("IpcMode") or "")
     if ipc == "host":
         result.append(_bind("/dev/shm", "/dev/shm"))
-    elif shm is not None:
-        result.append(_bind(str(shm), "/dev/shm"))
+    elif shared is not None:
+        result.append(_bind(str(shared), "/dev/shm"))
     elif ipc != "none":
-        size = host_config.get("ShmSize") or DEFAULT_SHM_SIZE
+        size = host_config.get("ShmSize") or shm.DEFAULT_SIZE
         result.append(_special("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={size}"]))
     return result
 

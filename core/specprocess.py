@@ -102,6 +102,14 @@ def oom_score(host_config: Json, may_lower: bool) -> int | None:
     return max(int(wanted), ours)
 
 
+def check_workdir(path: str) -> None:
+    """Raises InvalidError for a working folder that is not absolute."""
+    if not path.startswith("/"):
+        raise InvalidError(
+            f"the working directory '{path}' is invalid, it needs to be an absolute path"
+        )
+
+
 def no_new_privileges(security_opt: Iterable[str]) -> bool:
     """Whether `no-new-privileges` is asked for: alone, or with `true` behind `=` or `:`."""
     for option in security_opt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from ..host.threads import offload
 from . import defaults, resources
 from .context import Context
 from .types import Container, Json
@@ -48,10 +49,14 @@ async def update(context: Context, container: Container, wanted: Json) -> Json:
             "MaximumRetryCount": policy.get("MaximumRetryCount", 0),
         }
     new = defaults.host_config(new)
+    warnings = await offload(resources.adapt, new)
+    limits = await offload(resources.oci, new)
+    if "PidsLimit" in wanted and not new["PidsLimit"]:
+        limits["pids"] = {"limit": -1}
     async with context.live(container).lock:
         if container.state.running:
-            await context.runtime.update(container.id, resources.oci(new))
+            await context.runtime.update(container.id, limits)
         container.host_config = new
         await context.roster.save(container)
     context.emit(container, "update")
-    return {"Warnings": None}
+    return {"Warnings": warnings or None}

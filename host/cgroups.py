@@ -152,6 +152,14 @@ def _tree(folder: Path) -> Iterator[Path]:
         yield Path(path)
 
 
+def write(cgroup: str, controller: str, name: str, value: str) -> None:
+    """Write one of a cgroup's files. Raises OSError as the kernel does (EINVAL, ENOENT)."""
+    folder = layout().folder(controller, cgroup)
+    if folder is None:
+        raise FileNotFoundError(errno.ENOENT, f"no cgroup controller {controller}", cgroup)
+    (folder / name).write_text(value)
+
+
 def move_to_root(pid: int) -> None:
     """Take `pid` out of the cgroups of whoever started it, in every hierarchy.
 

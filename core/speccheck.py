@@ -1,0 +1,39 @@
+"""What a create request says about confinement and limits, checked before anything is made."""
+
+from __future__ import annotations
+
+from . import capabilities, logrotation, resources, seccomp, specdevices, specprocess
+from .types import Container
+
+
+def check(container: Container) -> list[str]:
+    """Check all that `spec.build` will read, and complete the limits; warnings for the user.
+
+    Raises InvalidError with Docker's sentence. What only a start can tell (a user in the rootfs)
+    is not looked at. Reads devices and cgroup files: blocks.
+    """
+    config, host_config = container.config, container.host_config
+    host = capabilities.available()
+    security: list[str] = host_config.get("SecurityOpt") or []
+    warnings = resources.adapt(host_config)
+    resources.oci(host_config)
+    caps = capabilities.choose(host_config, host)
+    wanted = capabilities.normalize(host_config.get("CapAdd") or (), "CapAdd")
+    if lacking := sorted(set(wanted) - set(caps) - {"ALL"} - _dropped(container)):
+        warnings.append(f"This host does not have {', '.join(lacking)} to give. Left out.")
+    seccomp.choose(security, caps, bool(host_config.get("Privileged")))
+    specprocess.no_new_privileges(security)
+    specdevices.devices(host_config)
+    strong = "CAP_SYS_RESOURCE" in host
+    ulimits = host_config.get("Ulimits") or ()
+    cut = specprocess.rlimits(ulimits, strong)
+    if cut != specprocess.rlimits(ulimits, True):
+        warnings.append("This engine may not raise its own limits: ulimits are cut to those.")
+    specprocess.oom_score(host_config, strong)
+    logrotation.limits(host_config.get("LogConfig") or {})
+    specprocess.check_workdir(config.get("WorkingDir") or "/")
+    return warnings
+
+
+def _dropped(container: Container) -> set[str]:
+    return set(capabilities.normalize(container.host_config.get("CapDrop") or (), "CapDrop"))
