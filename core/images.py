@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -148,13 +149,29 @@ class Images:
     # --- registries ---
 
     async def pull(
-        self, ref: str, *, platform: str | None, auth: Json | None, progress: Progress
+        self,
+        ref: str,
+        *,
+        platform: str | None,
+        auth: Json | None,
+        progress: Progress,
+        all_tags: bool = False,
     ) -> Image:
-        """Bring an image here; `progress` gets Docker's messages. See `Pulls.pull`."""
-        reference = parse(ref).with_default_tag()
-        image = await self._pulls.pull(reference, platform=platform, auth=auth, progress=progress)
-        name = reference.familiar()
-        self._events.emit("image", "pull", name, {"name": reference.familiar_name})
+        """Bring an image here; `progress` gets Docker's messages. See `Pulls.pull`.
+
+        `all_tags` brings every tag of the repository `ref`, one by one; the last one's image.
+        """
+        reference = parse(ref)
+        wanted = [reference.with_default_tag()]
+        if all_tags:
+            tags = await self._ask(reference, auth, lambda repository: repository.tags())
+            wanted = [dataclasses.replace(reference, tag=tag) for tag in tags]
+        image: Image | None = None
+        for one in wanted:
+            image = await self._pulls.pull(one, platform=platform, auth=auth, progress=progress)
+            self._events.emit("image", "pull", one.familiar(), {"name": one.familiar_name})
+        if image is None:
+            raise NotFoundError(f"{reference.familiar_name} has no tags")
         return image
 
     async def push(
@@ -171,14 +188,11 @@ class Images:
         """What a registry has under the name: Docker's DistributionInspect."""
         reference = parse(ref).with_default_tag()
         wanted = reference.digest or reference.tag or "latest"
-        registries = await offload(Registries.load)
-        async with Crew(1) as crew:
-            wire = Wire(self._transport, self._retry, crew.cancel)
-
-            def ask(repository: Repository) -> Json:
-                return _distribution(repository, repository.manifest(wanted))
-
-            return await crew.run(visit, wire, registries, _target(reference, auth), ask)
+        return await self._ask(
+            reference,
+            auth,
+            lambda repository: _distribution(repository, repository.manifest(wanted)),
+        )
 
     async def login(self, auth: Json) -> Json:
         """Check a name and password against their registry: Docker's answer to `/auth`."""
@@ -263,6 +277,16 @@ class Images:
 
     # --- help ---
 
+    async def _ask(
+        self, reference: Reference, auth: Json | None, question: Callable[[Repository], T]
+    ) -> T:
+        """Ask the first endpoint that answers for the repository."""
+        registries = await offload(Registries.load)
+        target = Target(reference.domain, reference.path, reference.familiar_name, auth)
+        async with Crew(1) as crew:
+            wire = Wire(self._transport, self._retry, crew.cancel)
+            return await crew.run(visit, wire, registries, target, question)
+
     async def _reading(self, chunks: AsyncIterator[bytes], work: Callable[[Inflow], T]) -> T:
         """Do `work` in a thread of its own on what arrives; it ends when this task is cancelled.
 
@@ -296,10 +320,6 @@ def _check_name(repo: str, tag: str) -> Reference | None:
     if reference.digest:
         raise InvalidError("refusing to create a tag with a digest reference")
     return reference.with_default_tag()
-
-
-def _target(reference: Reference, auth: Json | None) -> Target:
-    return Target(reference.domain, reference.path, reference.familiar_name, auth)
 
 
 def _registry(address: str) -> str:

@@ -41,7 +41,13 @@ async def _pull(call: Call) -> web.StreamResponse:
     platform, auth = call.text("platform") or None, call.auth()
 
     async def work(report: Report) -> None:
-        await call.engine.images.pull(reference, platform=platform, auth=auth, progress=report)
+        await call.engine.images.pull(
+            reference,
+            platform=platform,
+            auth=auth,
+            progress=report,
+            all_tags=is_repository(reference),
+        )
 
     return await with_progress(call, work)
 
@@ -51,6 +57,11 @@ def with_tag(name: str, tag: str) -> str:
     if not tag:
         return name
     return f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
+
+
+def is_repository(reference: str) -> bool:
+    """Whether it has neither tag nor digest: the API's way to say all tags."""
+    return ":" not in reference.rpartition("/")[2] and "@" not in reference
 
 
 async def _import(call: Call) -> web.StreamResponse:
@@ -152,7 +163,9 @@ async def push(call: Call) -> web.StreamResponse:
     auth = call.auth()
 
     async def work(report: Report) -> None:
-        await call.engine.images.push(reference, auth=auth, progress=report)
+        await call.engine.images.push(
+            reference, auth=auth, progress=report, all_tags=is_repository(reference)
+        )
 
     return await with_progress(call, work)
 

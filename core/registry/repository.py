@@ -6,6 +6,8 @@ The OCI distribution specification 1.1. Everything here blocks; threads call it.
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -21,6 +23,9 @@ from .retry import PASSING, Retry
 from .transport import Answer, Body, Transport, TransportError
 
 _ERROR_LIMIT = 1 << 20
+_TAGS_LIMIT = 16 << 20
+_PAGES = 1000
+_NEXT = re.compile(r'\s*<([^>]+)>\s*;\s*rel="?next"?')
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,25 @@ class Repository:
         with self.send("HEAD", url, headers={"Accept": ACCEPT}) as answer:
             found = answer.headers.get("Docker-Content-Digest")
         return found if answer.status == 200 and is_digest(found) else None
+
+    def tags(self) -> list[str]:
+        """All tags, as far as the registry tells them; it may do so in pages."""
+        found: list[str] = []
+        url = self.url("tags/list?n=1000")
+        for _ in range(_PAGES):
+            with self.send("GET", url) as answer:
+                body = answer.read(_TAGS_LIMIT)
+            if answer.status != 200:
+                raise self.refusal(answer, body, f"the tags of {self.name}")
+            try:
+                found += map(str, json.loads(body).get("tags") or [])
+            except (ValueError, AttributeError) as error:
+                raise BayError(f"the registry answered no list of tags for {self.name}") from error
+            following = _NEXT.match(answer.headers.get("Link", ""))
+            if following is None:
+                break
+            url = urljoin(answer.url, following[1])
+        return list(dict.fromkeys(found))
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> Answer:
         """The blob from `offset` on: status 206, or 200 when it comes from its start after all."""

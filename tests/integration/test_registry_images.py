@@ -281,6 +281,23 @@ async def test_check_platform_tells_apart(host: Host) -> None:
         await host.images.check_platform("none", "linux/s390x")
 
 
+async def test_all_tags_of_a_repository_are_pulled(
+    host: Host, registry: Registry, busybox_image: str
+) -> None:
+    source = parse(busybox_image)
+    for tag in ("one", "two"):
+        name = f"{registry.address}/all/tags:{tag}"
+        await host.images.pull(busybox_image, platform=None, auth=None, progress=host.said.append)
+        await host.images.tag(source.familiar(), f"{registry.address}/all/tags", tag)
+        await host.images.push(name, auth=None, progress=host.said.append)
+        await host.images.remove(name)
+    repository = f"{registry.address}/all/tags"
+    await host.images.pull(
+        repository, platform=None, auth=None, progress=host.said.append, all_tags=True
+    )
+    assert set(host.store.images.tags(repository)) == {f"{repository}:one", f"{repository}:two"}
+
+
 async def test_distribution_tells_what_a_registry_has(host: Host, busybox_image: str) -> None:
     found = await host.images.distribution(busybox_image, auth=None)
     assert found["Descriptor"]["digest"].startswith("sha256:")

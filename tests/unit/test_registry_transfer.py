@@ -183,6 +183,17 @@ def test_an_idle_connection_closed_by_the_server_is_replaced(server: Wayward) ->
     assert repository.manifest("x").digest == DIGEST
 
 
+def test_a_list_of_tags_may_come_in_pages(server: Wayward) -> None:
+    def script(request: Request) -> Reply:
+        if "last=b" in request.path:
+            return Reply(200, b'{"tags":["b","c"]}')
+        link = {"Link": '</v2/a/b/tags/list?n=1000&last=b>; rel="next"'}
+        return Reply(200, b'{"tags":["a","b"]}', link)
+
+    server.on("/v2/a/b/tags/list", script)
+    assert _repository(server).tags() == ["a", "b", "c"]
+
+
 def test_no_listener_is_told_at_once() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
