@@ -86,7 +86,10 @@ def text(raw: bytes) -> bytes:
 
 
 def parse(block: bytes) -> Entry:
-    """Parse a header block; raises InvalidError when its checksum or a number is wrong."""
+    """Parse a header block; raises InvalidError when its checksum or a number is wrong.
+
+    The kind may still be V7's NUL, which only the whole name tells to be a file or a folder.
+    """
     (
         name, mode, uid, gid, size, mtime, checksum, kind, link,
         magic, _version, _uname, _gname, major, minor, prefix, _tail,
@@ -98,10 +101,8 @@ def parse(block: bytes) -> Entry:
         prefix = text(prefix[:131] if block[508:512] == b"tar\0" else prefix)
         if prefix:
             name = prefix + b"/" + name
-    if kind in (b"\0", b"7"):
+    if kind == b"7":
         kind = REGULAR
-    if kind == REGULAR and name.endswith(b"/"):
-        kind = DIRECTORY
     length = number(size)
     if length < 0:
         raise InvalidError("the archive is damaged: a member of negative size")
@@ -175,8 +176,6 @@ def apply_pax(entry: Entry, records: list[tuple[bytes, bytes]]) -> None:
             entry.xattrs[key[len(_XATTR) :].decode("utf-8", "surrogateescape")] = value
         elif key == b"path" and value:
             entry.name = value
-            if entry.kind == REGULAR and value.endswith(b"/"):
-                entry.kind = DIRECTORY
         elif key == b"linkpath" and value:
             entry.link = value
         elif key == b"mtime" and value:

@@ -13,6 +13,7 @@ from typing import Protocol
 from ..host.errors import InvalidError
 from .tarheader import (
     BLOCK,
+    DIRECTORY,
     REGULAR,
     ZERO_BLOCK,
     Entry,
@@ -180,13 +181,14 @@ class TarStream:
         """Complete the entry by what the headers before it said, and set up its payload."""
         if name is not None:
             entry.name = name
-            if entry.kind == REGULAR and name.endswith(b"/"):
-                entry.kind = b"5"
         if link is not None:
             entry.link = link
         if self._globals:
             apply_pax(entry, self._globals)
         apply_pax(entry, local)
+        if entry.kind == b"\0":
+            # V7 had no kind for folders. Of a name cut in its header the last byte tells nothing.
+            entry.kind = DIRECTORY if entry.name.endswith(b"/") else REGULAR
         entry.real_size = entry.size
         if entry.kind in _HEADER_ONLY:
             entry.size = entry.real_size = 0

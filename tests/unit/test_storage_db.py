@@ -1,0 +1,91 @@
+"""The database keeps all of a transaction or nothing, and migrates once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bayplan.storage.db import Database
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    db = Database(tmp_path / "test.db")
+    db.migrate("t", ["CREATE TABLE t (a INT PRIMARY KEY)"])
+    yield db
+    db.close()
+
+
+def rows(db: Database) -> list[int]:
+    return [row[0] for row in db.execute("SELECT a FROM t ORDER BY a")]
+
+
+def test_a_transaction_that_raises_leaves_nothing(db: Database) -> None:
+    with pytest.raises(RuntimeError), db.transaction():
+        db.execute("INSERT INTO t VALUES (?)", 1)
+        raise RuntimeError
+    assert rows(db) == []
+
+
+def test_an_inner_one_undoes_only_itself(db: Database) -> None:
+    with db.transaction():
+        db.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(RuntimeError), db.transaction():
+            db.execute("INSERT INTO t VALUES (2)")
+            raise RuntimeError
+        with db.transaction():
+            db.execute("INSERT INTO t VALUES (3)")
+    assert rows(db) == [1, 3]
+
+
+def test_an_outer_one_undoes_the_inner_ones(db: Database) -> None:
+    with pytest.raises(RuntimeError), db.transaction():
+        with db.transaction():
+            db.execute("INSERT INTO t VALUES (2)")
+        raise RuntimeError
+    assert rows(db) == []
+
+
+def test_steps_run_once_and_in_order(db: Database) -> None:
+    steps = ["CREATE TABLE u (a INT)", "INSERT INTO u VALUES (1)"]
+    db.migrate("u", steps[:1])
+    db.migrate("u", steps)
+    db.migrate("u", steps)
+    assert db.execute("SELECT a FROM u") == [(1,)]
+
+
+def test_a_failing_step_keeps_none(db: Database) -> None:
+    with pytest.raises(Exception, match="nonsense"):
+        db.migrate("v", ["CREATE TABLE v (a INT)", "nonsense"])
+    assert db.execute("SELECT name FROM sqlite_master WHERE name='v'") == []
+    db.migrate("v", ["CREATE TABLE v (a INT)"])
+
+
+def test_threads_take_turns(db: Database) -> None:
+    db.execute("INSERT INTO t VALUES (0)")
+
+    def add() -> None:
+        for _ in range(100):
+            with db.transaction():
+                (value,) = rows(db)
+                db.execute("UPDATE t SET a=?", value + 1)
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rows(db) == [400]
+
+
+def test_what_is_committed_is_there_after_the_next_open(tmp_path: Path) -> None:
+    path = tmp_path / "again.db"
+    first = Database(path)
+    first.migrate("t", ["CREATE TABLE t (a INT)"])
+    first.execute("INSERT INTO t VALUES (5)")
+    first.close()
+    second = Database(path)
+    assert second.execute("SELECT a FROM t") == [(5,)]
+    second.close()
