@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from aiohttp import web
 
 from ...core import detach
 from ...core.types import Json
-from ...host.errors import BayError, InvalidError
+from ...host.errors import BayError, InvalidError, NotFoundError
 from ..call import Call
 from ..hijack import Hijacked, frame, take_over
 from ..replies import reply
 from ..router import route
-from ..sessions import serve
+from ..sessions import pump
 from .containers import size
 from .streams import content_type
 
 log = logging.getLogger("bay.api")
+
+CODE_TIMEOUT = 5  # seconds
 
 
 @route("GET", "/exec/{id}/json")
@@ -68,8 +71,25 @@ async def _attached(call: Call, known: Json, body: Json) -> web.StreamResponse:
         return Hijacked()
     if session is not None:
         stdin = bool(known.get("OpenStdin"))
-        await serve(session, raw, framed=not tty, stdin=stdin, detach=keys)
+        try:
+            detached = await pump(session, raw, framed=not tty, stdin=stdin, detach=keys)
+            if not detached:
+                await _settled(call)
+        finally:
+            session.close()
+            raw.close()
     return Hijacked()
+
+
+async def _settled(call: Call) -> None:
+    """Until the exit code is known: clients ask for it as soon as the output has ended.
+
+    conmon tells it a moment after its last output. The process of a client that hung up runs on,
+    hence the limit.
+    """
+    with contextlib.suppress(TimeoutError, NotFoundError):
+        async with asyncio.timeout(CODE_TIMEOUT):
+            await call.engine.execs.wait(call.path["id"])
 
 
 def _console_size(body: Json) -> tuple[int, int] | None:

@@ -176,6 +176,19 @@ def test_published_port(engine: EngineProcess, image: str) -> None:
     assert wait_until(fetch, f"an answer from {place}") == "served\n"
 
 
+def test_networks_and_names(engine: EngineProcess, image: str) -> None:
+    """On a network of its own, a container finds another by its name."""
+    engine.docker("network", "create", "compat", check=True)
+    try:
+        common = ("run", "-d", "--network", "compat", "--name")
+        engine.docker(*common, "server", image, "sleep", "99", check=True)
+        argv = ("run", "--rm", "--network", "compat", image, "ping", "-c", "1", "-W", "5", "server")
+        assert "1 packets received" in engine.docker(*argv, check=True).stdout
+    finally:
+        engine.remove_containers()
+        engine.docker("network", "rm", "compat", check=True)
+
+
 def test_volumes(engine: EngineProcess, image: str) -> None:
     """A named volume outlives its container."""
     mount = ("-v", "compat-data:/data")
