@@ -133,6 +133,8 @@ async def _move_ports(
             new = [joining.aimed(row, way_out[1]) for row in old]
     if new == old:
         return
+    state.ports.pop(container.id, None)
+    joining.proxies.stop(container.id)
     await joining.kernel.unpublish(old)
     await offload(state.journal.drop_ports, container.id)
     if not new:
@@ -140,6 +142,7 @@ async def _move_ports(
     await offload(state.journal.add, [], new)
     state.ports[container.id] = new
     await joining.kernel.publish(new)
+    joining.proxies.start(joining.claims.of(container.id), new)
 
 
 async def _saved(joining: Joining, container: Container) -> None:

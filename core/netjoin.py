@@ -19,6 +19,7 @@ from .netmodel import HOST_BINDING, Endpoint, Network, PortRow, new_id
 from .netstate import NetState, Roster
 from .options import Options
 from .portclaims import PortClaims
+from .portproxies import PortProxies
 from .types import Container, Json
 
 
@@ -41,6 +42,7 @@ class Joining:
         self.roster = roster
         self.dns = dns
         self.claims = PortClaims()
+        self.proxies = PortProxies()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, container: str) -> asyncio.Lock:
@@ -79,13 +81,14 @@ class Joining:
 
     async def _leave(self, container: str) -> None:
         endpoints = list(self.state.endpoints.get(container, []))
-        rows = self.state.ports.get(container, [])
+        # First of all: a firewall put back meanwhile must not have them again.
+        rows = self.state.ports.pop(container, [])
         self.dns.drop(container)
+        self.proxies.stop(container)
         await self.kernel.unmake(container, [item.host_link for item in endpoints], rows)
         self.claims.release(container)
         if endpoints or rows:
             await offload(self.state.journal.drop_container, container)
-        self.state.ports.pop(container, None)
         self.state.free(endpoints)
         for endpoint in endpoints:
             network = self.state.networks.get(endpoint.network)
@@ -141,6 +144,7 @@ class Joining:
             for network, endpoint in members
         ]
         path = await self.kernel.make(container.id, ends, rows)
+        self.proxies.start(self.claims.of(container.id), rows)
         container.networks = {
             network.name: self.filled(container, network, endpoint, wanted.get(network.name))
             for network, endpoint in members
@@ -171,7 +175,7 @@ class Joining:
         if network.internal or not specs:
             return []
         hosts = [network.options.get(HOST_BINDING) or "0.0.0.0"] if endpoint.ipv4 else []
-        if endpoint.ipv6 and hosts in ([], ["0.0.0.0"]):
+        if hosts in ([], ["0.0.0.0"]):
             hosts.append("::")
         try:
             claims = self.claims.claim(container.id, specs, hosts)

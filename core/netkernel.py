@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Sequence
 from ipaddress import ip_address
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..host.threads import offload
-from ..netns import bridge, forwarding, namespace, sandbox
+from ..netns import bridge, conntrack, forwarding, namespace, sandbox
 from ..netns.firewall import Contents, Firewall
 from ..netns.namespace import Namespace
-from ..netns.netlink import Netlink
+from ..netns.netlink import Netlink, ignoring
 from ..netns.types import Attachment, Bridge, Publication
 from .netmodel import PortRow
 from .options import Options
@@ -82,6 +83,7 @@ class NetKernel:
             namespace.unpin(path)
             sandbox.make(self.host, path, ends)
             self.firewall.publish(publications(ports))
+            self._forget_flows(ports)
 
         await whole(offload(work))
         return path
@@ -92,6 +94,7 @@ class NetKernel:
         def work() -> None:
             self.firewall.unpublish(publications(ports))
             sandbox.unmake(self.host, self.path(container), host_links)
+            self._forget_flows(ports)
 
         await whole(offload(work))
 
@@ -119,11 +122,35 @@ class NetKernel:
 
     async def publish(self, ports: list[PortRow]) -> None:
         """Lead more ports to containers. Raises NftError."""
-        await whole(offload(self.firewall.publish, publications(ports)))
+
+        def work() -> None:
+            self.firewall.publish(publications(ports))
+            self._forget_flows(ports)
+
+        await whole(offload(work))
 
     async def unpublish(self, ports: list[PortRow]) -> None:
         """Take published ports away; idempotent."""
         await whole(offload(self.firewall.unpublish, publications(ports)))
+
+    async def restore(self, bridges: list[Bridge], ports: list[PortRow]) -> bool:
+        """Put the firewall back if somebody deleted it: whether it was gone. Raises NftError."""
+
+        def work() -> bool:
+            if self.firewall.exists():
+                return False
+            self.firewall.load(Contents(bridges, publications(ports)))
+            return True
+
+        return await whole(offload(work))
+
+    def _forget_flows(self, ports: list[PortRow]) -> None:
+        """Have UDP clients that never pause find the container a port leads to now."""
+        numbers = {row.host_port for row in ports if row.protocol == "udp"}
+        if numbers:
+            # A kernel without ctnetlink cannot be told; flows end by themselves when they pause.
+            with ignoring(errno.EINVAL, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
+                conntrack.forget(numbers, bridge.local_addresses(self.host))
 
     async def pinned(self) -> set[str]:
         """The ids of all containers that have a namespace file."""

@@ -20,6 +20,7 @@ from . import netcheck, netconnect, netcreate, netdefaults, netquery, netviews
 from .netdns import Dns
 from .netjoin import Joining
 from .netjournal import Journal
+from .netkeeper import NetKeeper
 from .netkernel import NetKernel, links
 from .netmodel import Network, PortRow
 from .netnames import Names
@@ -70,12 +71,20 @@ class Networks:
             await self._save(network)
         warning = await self._kernel.setup(self._bridges(), self._rows())
         self.warnings = [warning] if warning else []
+        self._keeper = NetKeeper(
+            self._options.table,
+            lambda: self._kernel.restore(self._bridges(), self._rows()),
+        )
         for row in self._rows():
             held = self._joining.claims.adopt(
                 row.container, row.protocol, row.host, row.host_port, row.target_port
             )
             if not held:
                 _log.warning("port %s of this host is in use by others too", row.host_port)
+        self._stack.callback(self._joining.proxies.close)
+        for container, rows in self._state.ports.items():
+            self._joining.proxies.start(self._joining.claims.of(container), rows)
+        self._stack.push_async_callback(self._keeper.close)
 
     def _bridges(self) -> builtins.list[Bridge]:
         networks = self._state.networks.values()
@@ -90,6 +99,7 @@ class Networks:
 
     async def purge(self) -> None:
         """Take every bridge, pin and rule of this engine away; for `bay engine purge`."""
+        await self._keeper.close()
         bridges = [item for item in self._state.networks.values() if item.link]
         await self._kernel.clear([item.link for item in bridges if not item.adopted])
 

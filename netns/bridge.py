@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from . import messages as m
@@ -129,6 +129,16 @@ def routed_networks(host: Netlink) -> set[Any]:
             target = dict(route["attrs"]).get("RTA_DST")
             if target is not None and 8 <= route["dst_len"] < bits and route["type"] == 1:
                 found.add(ip_network(f"{target}/{route['dst_len']}", strict=False))
+    return found
+
+
+def local_addresses(host: Netlink) -> set[bytes]:
+    """This host's own addresses, packed."""
+    found = set()
+    for family in (2, 10):
+        for answer in host.dump(m.message(m.ifaddrmsg, m.RTM_GETADDR, 0, [], family=family)):
+            attrs = dict(answer["attrs"])
+            found.add(ip_address(attrs.get("IFA_LOCAL") or attrs["IFA_ADDRESS"]).packed)
     return found
 
 
