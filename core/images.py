@@ -61,6 +61,10 @@ class Images:
         self._pulls = Pulls(store, self._transport, Registries.load, self._retry)
         self._pushes = Pushes(store, self._transport, Registries.load, self._retry)
 
+    def close(self) -> None:
+        """Close the connections that wait for the next pull."""
+        self._transport.close()
+
     async def resolve(self, ref: str) -> Image:
         """The image that a name, a digest or the start of an id means."""
         return await offload(self._store.images.resolve, ref)

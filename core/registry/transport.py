@@ -10,6 +10,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ READ_TIMEOUT = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 10
 _MAX_IDLE = 8
+_IDLE_TIMEOUT = 60.0
 AGENT = "bayplan/0.1 (docker-compatible)"
 
 # A body given as parts has a Content-Length header of its own, or goes out chunked.
@@ -131,16 +133,14 @@ class Transport:
         self._proxies = proxies or Proxies()
         self._certificates = certificates
         self._lock = threading.Lock()
-        self._idle: dict[_Key, list[http.client.HTTPConnection]] = {}
+        # With the moment each fell idle, the latest last.
+        self._idle: dict[_Key, list[tuple[float, http.client.HTTPConnection]]] = {}
         self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
 
     def close(self) -> None:
         """Close the idle connections."""
         with self._lock:
-            idle = [one for kept in self._idle.values() for one in kept]
-            self._idle.clear()
-        for connection in idle:
-            connection.close()
+            self._drop_idle(0)
 
     def send(
         self,
@@ -210,7 +210,7 @@ class Transport:
     def _take(self, key: _Key) -> http.client.HTTPConnection | None:
         with self._lock:
             kept = self._idle.get(key)
-            return kept.pop() if kept else None
+            return kept.pop()[1] if kept else None
 
     def _connect(self, key: _Key, cancel: Cancel, what: str) -> http.client.HTTPConnection:
         """A new connection, its socket known to `cancel` already while it connects."""
@@ -249,11 +249,21 @@ class Transport:
 
     def _keep(self, key: _Key, connection: http.client.HTTPConnection) -> None:
         with self._lock:
+            self._drop_idle(_IDLE_TIMEOUT)
             kept = self._idle.setdefault(key, [])
             if connection.sock is not None and len(kept) < _MAX_IDLE:
-                kept.append(connection)
+                kept.append((time.monotonic(), connection))
                 return
         connection.close()
+
+    def _drop_idle(self, seconds: float) -> None:
+        """Close what has been idle that long: a registry may never be asked again."""
+        before = time.monotonic() - seconds
+        for key, kept in list(self._idle.items()):
+            while kept and kept[0][0] <= before:
+                kept.pop(0)[1].close()
+            if not kept:
+                del self._idle[key]
 
     def _context(self, host: str, verify: bool) -> ssl.SSLContext:
         with self._lock:

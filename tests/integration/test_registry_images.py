@@ -77,6 +77,7 @@ async def _chunks(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
 async def host(tmp_path: Path) -> AsyncIterator[Host]:
     made = Host(tmp_path / "root")
     yield made
+    made.images.close()
     made.store.close()
 
 

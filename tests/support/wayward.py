@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -39,9 +41,12 @@ class _Quiet(ThreadingHTTPServer):
 
 
 class Wayward:
-    """`on(path, script)` says what a path answers; `seen` are all requests so far."""
+    """`on(path, script)` says what a path answers; `seen` are all requests so far.
 
-    def __init__(self) -> None:
+    `certificate` (its file and its key's) makes it speak TLS.
+    """
+
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
         self._scripts: dict[str, Script] = {}
         self._fallback: Script = lambda _: Reply(404)
         # A script that waits for it holds its request until the test lets go.
@@ -75,6 +80,13 @@ class Wayward:
                 """Quiet."""
 
         self._server = _Quiet(("127.0.0.1", 0), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            # The handshake belongs to the connection's thread: here it would stop all others.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_address[1]
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"http://{self.address}"
