@@ -85,6 +85,7 @@ class Engine:
         self._stack.push_async_callback(self.networks.close)
         await self.networks.open()
         self.images = Images(self.store, options, self.events, roster.all)
+        self._stack.callback(self.images.close)
         self.volumes = Volumes(self.store, self.events, roster.all)
         self.execs = Execs(self.runtime, options, self.events)
         context = Context(
