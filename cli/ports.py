@@ -63,8 +63,8 @@ def _take_apart(body: str, spec: str) -> tuple[str, str, str]:
     """(address, host port, port) of `body`, which has no protocol any more."""
     if body.startswith("["):
         address, bracket, rest = body[1:].partition("]:")
-        host, _, inside = rest.rpartition(":")
-        if not bracket or not inside:
+        host, colon, inside = rest.rpartition(":")
+        if not (bracket and colon and inside):
             raise UsageError(f"invalid port specification: {spec}")
         return _address(address), host, inside
     parts = body.rsplit(":", 2)

@@ -44,8 +44,8 @@ def state_style(cell: str) -> str:
         return YELLOW if "paused" in lower else GREEN
     if lower.startswith("paused"):
         return YELLOW
-    if lower.startswith("exited") and not lower.startswith(("exited (0)", "exited")):
-        return RED
+    if lower.startswith("exited ("):
+        return DIM if lower.startswith("exited (0)") else RED
     return DIM if lower.startswith(("exited", "created")) else ""
 
 

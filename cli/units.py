@@ -66,7 +66,7 @@ def parse_duration(text: str) -> int:
     if text == "0":
         return 0
     sign = -1 if text.startswith("-") else 1
-    rest = text.lstrip("+-")
+    rest = text[1:] if text[:1] in ("+", "-") else text
     if not rest or _DURATION.sub("", rest):
         raise ValueError(f'time: invalid duration "{text}"')
     return sign * int(sum(float(number) * _NS[unit] for number, unit in _DURATION.findall(rest)))
