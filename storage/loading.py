@@ -46,14 +46,14 @@ def load(
     `on_progress` gets the bytes read so far. Raises InvalidError for a damaged archive or one
     without images; then no image was taken.
     """
-    with store.layers.lease():
-        found = _Contents(store)
-        found.read(archive, on_progress)
-        try:
+    found = _Contents(store)
+    try:
+        with store.layers.lease():
+            found.read(archive, on_progress)
             images = found.docker() if "manifest.json" in found.files else found.layout()
             return _take(store, images, on_image)
-        finally:
-            store.images.release(found.made)
+    finally:
+        store.images.release(found.made)
 
 
 class _Contents:

@@ -1,0 +1,209 @@
+"""Writable layers: what a container writes is its own, and the image stays as it is."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bayplan.host.errors import BayError, ConflictError, InvalidError, NotFoundError
+from bayplan.storage import overlay
+from bayplan.storage.changes import ADDED, DELETED, MODIFIED, Change
+from bayplan.storage.store import Store
+from storage_hostile import folder, member, symlink
+from support.trees import tree_digest
+
+END = bytes(1024)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(tmp_path / "a root, with: odd, name")
+    yield store
+    for snapshot in store.snapshots.all():
+        store.snapshots.remove(snapshot)
+    store.close()
+
+
+def layer(store: Store, *members: bytes) -> str:
+    return store.layers.apply(None, [b"".join(members) + END]).diff_id
+
+
+def test_writing_copies_up_and_leaves_the_image_alone(store: Store) -> None:
+    base = layer(store, folder("d", mode=0o755), member("d/f", data=b"image"), member("gone"))
+    before = tree_digest(store.layers.path(base))
+    for name in ("one", "two"):
+        store.snapshots.create(name, [base])
+    one, two = store.snapshots.mount("one"), store.snapshots.mount("two")
+    with open(one / "d/f", "ab") as file:
+        file.write(b" changed")
+    (one / "gone").unlink()
+    (one / "d").chmod(0o700)
+    assert (one / "d/f").read_bytes() == b"image changed"
+    assert (two / "d/f").read_bytes() == b"image"
+    assert (two / "gone").exists()
+    store.snapshots.remove("one")
+    store.trash.drain()
+    assert not (store.root / "snapshots/one").exists()
+    assert (two / "d/f").read_bytes() == b"image"
+    assert tree_digest(store.layers.path(base)) == before, "A CONTAINER CHANGED ITS IMAGE"
+
+
+def test_mounting_and_unmounting_may_be_repeated(store: Store) -> None:
+    store.snapshots.create("c", [layer(store, member("f"))])
+    merged = store.snapshots.mount("c")
+    (merged / "new").write_text("kept")
+    assert store.snapshots.mount("c") == merged
+    mounts = Path("/proc/self/mounts").read_text().count(str(merged).replace(" ", "\\040"))
+    assert mounts == 1
+    store.snapshots.unmount("c")
+    store.snapshots.unmount("c")
+    assert not overlay.is_mounted(merged)
+    assert (store.snapshots.mount("c") / "new").read_text() == "kept"
+
+
+def test_a_snapshot_in_use_can_be_removed(store: Store) -> None:
+    store.snapshots.create("c", [layer(store, member("f"))])
+    with open(store.snapshots.mount("c") / "f", "rb") as file:
+        store.snapshots.remove("c")
+        assert file.read() == b"evil"
+    assert store.snapshots.all() == []
+    store.snapshots.remove("c")
+
+
+def test_wrong_requests_have_clear_answers(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="No such layer"):
+        store.snapshots.create("c", ["sha256:" + "0" * 64])
+    assert store.snapshots.all() == []
+    for bad in ("", "../c", "a/b", ".hidden", "c" * 200):
+        with pytest.raises(InvalidError, match="invalid snapshot id"):
+            store.snapshots.create(bad, [])
+    with pytest.raises(NotFoundError, match="No such snapshot: c"):
+        store.snapshots.mount("c")
+    store.snapshots.create("c", [])
+    with pytest.raises(ConflictError):
+        store.snapshots.create("c", [])
+
+
+def test_an_image_without_layers_has_an_empty_root(store: Store) -> None:
+    store.snapshots.create("scratch", [])
+    merged = store.snapshots.mount("scratch")
+    assert (merged / "etc/hosts").read_bytes() == b""
+    assert store.snapshots.changes("scratch") == []
+    assert store.snapshots.size("scratch") == 0
+
+
+@pytest.mark.parametrize("way", ["descriptors", "options"])
+def test_many_layers_can_be_mounted(
+    store: Store, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "options":
+        # What a kernel without FSCONFIG_SET_FD for overlayfs answers.
+        def too_old(*_: object) -> None:
+            raise overlay._TooOldError
+
+        monkeypatch.setattr(overlay, "_mount_by_fds", too_old)
+    count = 130
+    diff_ids = [layer(store, member("f", data=b"%d" % n), member(f"g{n}")) for n in range(count)]
+    store.snapshots.create("c", diff_ids)
+    merged = store.snapshots.mount("c")
+    assert (merged / "f").read_bytes() == b"%d" % (count - 1)
+    assert sum(name.startswith("g") for name in os.listdir(merged)) == count
+
+
+def test_a_mount_that_fails_says_why_and_leaves_nothing(store: Store) -> None:
+    store.snapshots.create("c", [layer(store, member("f"))])
+    work = store.root / "snapshots/c/work"
+    work.rmdir()
+    with pytest.raises(BayError, match="cannot mount the layers"):
+        store.snapshots.mount("c")
+    assert not overlay.is_mounted(store.snapshots.path("c"))
+
+
+def test_files_of_the_engine_are_in_no_image_and_no_diff(store: Store) -> None:
+    own = layer(store, folder("etc"), member("etc/hosts", data=b"own"), symlink("dev", "/nowhere"))
+    store.snapshots.create("c", [own])
+    merged = store.snapshots.mount("c")
+    assert (merged / "etc/hosts").read_bytes() == b"own"
+    assert os.readlink(merged / "dev") == "/nowhere"
+    assert os.readlink(merged / "etc/mtab") == "/proc/mounts"
+    assert (merged / ".dockerenv").exists() and (merged / "proc").is_dir()
+    assert store.snapshots.changes("c") == []
+    with tarfile.open(fileobj=io.BytesIO(b"".join(store.snapshots.diff_tar("c")))) as archive:
+        assert archive.getnames() == []
+
+
+def test_changes_see_through_layers(store: Store) -> None:
+    low = layer(store, folder("a"), member("a/x"), member("a/y"), folder("b"), member("b/z"))
+    top = layer(store, member("a/.wh.x"), member(".wh.b"), member("n"))
+    store.snapshots.create("c", [low, top])
+    merged = store.snapshots.mount("c")
+    (merged / "a/x").write_text("new")
+    (merged / "b").mkdir()
+    (merged / "a/y").unlink()
+    (merged / "a/y").mkdir()
+    subprocess.run(["rm", "-r", merged / "n"], check=True)
+    (merged / "n").symlink_to("a")
+    (merged / "tmp").mkdir()
+    (merged / "tmp").rmdir()
+    assert store.snapshots.changes("c") == [
+        Change(MODIFIED, "/a"),
+        Change(ADDED, "/a/x"),
+        Change(MODIFIED, "/a/y"),
+        Change(ADDED, "/b"),
+        Change(MODIFIED, "/n"),
+    ]
+
+
+def test_a_replaced_folder_tells_what_it_lost(store: Store) -> None:
+    low = layer(
+        store, folder("d"), member("d/a"), member("d/b"), folder("d/sub"), member("d/sub/x")
+    )
+    store.snapshots.create("c", [low])
+    merged = store.snapshots.mount("c")
+    subprocess.run(["rm", "-r", merged / "d"], check=True)
+    (merged / "d").mkdir(mode=0o777)
+    (merged / "d/b").write_text("new")
+    (merged / "d/c").write_text("new")
+    (merged / "d").chmod(0o4777)
+    assert store.snapshots.changes("c") == [
+        Change(MODIFIED, "/d"),
+        Change(DELETED, "/d/a"),
+        Change(MODIFIED, "/d/b"),
+        Change(ADDED, "/d/c"),
+        Change(DELETED, "/d/sub"),
+    ]
+
+
+def test_the_size_counts_files_once(store: Store) -> None:
+    store.snapshots.create("c", [layer(store, member("f"))])
+    merged = store.snapshots.mount("c")
+    (merged / "a").write_bytes(b"x" * 1000)
+    os.link(merged / "a", merged / "b")
+    (merged / "d").mkdir()
+    (merged / "d/s").symlink_to("12345")
+    assert store.snapshots.size("c") == 1005
+
+
+def test_the_tar_of_a_writable_layer_makes_the_same_tree(store: Store) -> None:
+    low = layer(store, folder("d"), member("d/a"), member("d/b"), folder("e"), member("e/f"))
+    store.snapshots.create("c", [low])
+    merged = store.snapshots.mount("c")
+    (merged / "d/a").unlink()
+    subprocess.run(["rm", "-r", merged / "e"], check=True)
+    (merged / "e").mkdir()
+    (merged / "e/new").write_bytes(os.urandom(200_000))
+    os.link(merged / "e/new", merged / "e/other")
+    os.setxattr(merged / "e/new", "user.note", b"kept")
+    os.mkfifo(merged / "fifo")
+    (merged / "n").symlink_to("x")
+    os.utime(merged / "e/new", ns=(1, 123_456_789_123_456_789))
+    made = store.layers.apply(None, store.snapshots.diff_tar("c"))
+    again = store.layers.apply(None, store.snapshots.diff_tar("c"))
+    assert made == again, "one tree gave two tars"
+    store.snapshots.create("again", [low, made.diff_id])
+    assert tree_digest(store.snapshots.mount("again")) == tree_digest(merged)
