@@ -67,6 +67,8 @@ async def info(engine: Engine) -> Json:
         "RuncCommit": _commit(runtime.version),
         "InitCommit": _commit(""),
         **host,
+        "Warnings": [*host["Warnings"], *(f"WARNING: {text}" for text in engine.networks.warnings)]
+        or None,
     }
 
 
@@ -163,7 +165,7 @@ def _has_control(controller: str, old: str, new: str) -> bool:
     return (folder / old).exists() or any(folder.glob(f"*/{new}"))
 
 
-def _warnings(memory: bool, cpu: bool) -> list[str] | None:
+def _warnings(memory: bool, cpu: bool) -> list[str]:
     found = []
     if not memory:
         found.append("WARNING: No memory limit support")
@@ -171,7 +173,7 @@ def _warnings(memory: bool, cpu: bool) -> list[str] | None:
         found.append("WARNING: No cpu cfs quota support")
     if files.read_text("/proc/sys/net/ipv4/ip_forward", "0").strip() != "1":
         found.append("WARNING: IPv4 forwarding is disabled")
-    return found or None
+    return found
 
 
 @functools.cache

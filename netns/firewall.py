@@ -1,7 +1,7 @@
 """Address translation and isolation: one static nftables table, all state in its maps and sets.
 
 Publishing a port is adding one element, 0.1 ms however many there are; nobody else's table is
-touched. docs/decisions/firewall.md explains each chain.
+touched. docs/networking.md explains each chain.
 """
 
 from __future__ import annotations

@@ -179,6 +179,27 @@ def test_a_container_never_reaches_what_listens_on_the_hosts_loopback(lab: Lab) 
         assert blocked(first, "127.0.0.1", 28435)
 
 
+def test_a_chain_of_the_users_own_can_close_a_published_port(lab: Lab) -> None:
+    """The example of docs/networking.md: our table's accept does not overrule it."""
+    first, second = lab.join(ONE, 10), lab.join(ONE, 11)
+    lab.firewall.publish(
+        [Publication("tcp", ip_address("0.0.0.0"), 28436, ip_address("172.29.201.10"), 80)]
+    )
+    rules = """table inet bay_bytst_user { chain forward {
+      type filter hook forward priority -10; policy accept;
+      ct original proto-dst 28436 ip saddr != 10.0.0.0/8 drop
+    }
+    }"""
+    with listen(first) as server:
+        talk(server, second.run(lambda: connect("172.29.201.1", 28436)))
+        subprocess.run(["nft", rules], check=True)
+        try:
+            assert blocked(second, "172.29.201.1", 28436)
+            talk(server, second.run(lambda: connect("172.29.201.10", 80)))
+        finally:
+            subprocess.run(["nft", "delete table inet bay_bytst_user"], check=True)
+
+
 def test_the_table_is_whole_after_a_second_load(lab: Lab) -> None:
     assert lab.firewall.exists()
     lab.firewall.load(Contents([ONE, TWO]))
