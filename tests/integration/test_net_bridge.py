@@ -187,12 +187,12 @@ def test_a_chain_of_the_users_own_can_close_a_published_port(lab: Lab) -> None:
     )
     rules = """table inet bay_bytst_user { chain forward {
       type filter hook forward priority -10; policy accept;
-      ct original proto-dst 28436 ip saddr != 10.0.0.0/8 drop
+      meta l4proto tcp ct original proto-dst 28436 ip saddr != 10.0.0.0/8 drop
     }
     }"""
     with listen(first) as server:
         talk(server, second.run(lambda: connect("172.29.201.1", 28436)))
-        subprocess.run(["nft", rules], check=True)
+        subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
         try:
             assert blocked(second, "172.29.201.1", 28436)
             talk(server, second.run(lambda: connect("172.29.201.10", 80)))
