@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # command:package pairs; a package is installed only when its command is missing.
-needs=(runc:runc crun:crun conmon:conmon busybox:busybox-static ip:iproute2)
+needs=(runc:runc crun:crun conmon:conmon busybox:busybox-static ip:iproute2 ps:procps)
 [ "${1:-}" = test ] && needs+=(docker-registry:docker-registry tmux:tmux skopeo:skopeo debootstrap:debootstrap
   docker:docker.io nft:nftables vim.tiny:vim-tiny htop:htop less:less)
 

@@ -129,6 +129,16 @@ def busybox() -> Finding:
     return Finding("busybox", False, "not installed", why, fix)
 
 
+def ps() -> Finding:
+    """The program that lists a container's processes."""
+    path = find_program("ps")
+    why = "lists a container's processes (`bay top`)"
+    if path is None:
+        fix = _packages("procps", "procps-ng", "procps", "procps-ng")
+        return Finding("ps", False, "not installed", why, fix)
+    return Finding("ps", True, path, why)
+
+
 def libnftables() -> Finding:
     """The library through which the firewall's maps are written."""
     why = "publishes ports and lets containers reach the network"
@@ -235,5 +245,6 @@ def findings(root: Path = Path("/var/lib/bay")) -> list[Finding]:
         libnftables(),
         *network(),
         busybox(),
+        ps(),
     ]
     return sorted(found, key=lambda one: one.ok)

@@ -83,7 +83,9 @@ def look(top: Path, blocks: bool = False) -> dict[str, object]:
     """Everything about a tree but its inode numbers."""
     groups: dict[tuple[int, int], list[str]] = {}
     found: dict[str, object] = {}
-    for place in (top, *sorted(top.rglob("*"))):
+    # Not rglob: before Python 3.11.4 it follows links, and one here is longer than any name.
+    below = [Path(at, name) for at, folders, rest in os.walk(top) for name in (*folders, *rest)]
+    for place in (top, *sorted(below)):
         name = str(place.relative_to(top))
         entry = os.lstat(place)
         kind = entry.st_mode
