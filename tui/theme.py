@@ -34,6 +34,8 @@ _LIGHT = {
     "bar-off": "#e6edf2",
 }
 _ANSI = {
+    # Textual defines it for the themes that are not of the ANSI kind only.
+    "ansi-background": "ansi_default",
     "ink": "ansi_default",
     "dim": "ansi_bright_black",
     "bright": "ansi_default",
