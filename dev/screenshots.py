@@ -31,7 +31,7 @@ CONTAINERS = {
     "migrate": "echo column missing: orders.paid_at >&2; exit 3",
     "backup": LOOP.format("echo copied block $i", "1"),
 }
-HISTORY_SECONDS = 40
+HISTORY_SECONDS = 30
 
 
 def text_of(app: BayApp) -> str:
@@ -86,7 +86,7 @@ async def play_tabs(stage: Stage) -> None:
     await asyncio.sleep(1)
     stage.save("stats-120x36")
     await stage.press("i")
-    await stage.until("HostConfig")
+    await stage.until("OOMKilled")
     stage.save("inspect-120x36")
     await stage.press("escape", "e")
     await stage.until("#")
