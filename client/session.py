@@ -62,7 +62,12 @@ class Session:
         self.socket.sendall(data)
 
     def close_stdin(self) -> None:
-        """End of the process's stdin; its output goes on."""
+        """End of the process's stdin; its output goes on.
+
+        Not over TLS: Python's can't close one direction, and what it does instead ends both.
+        """
+        if hasattr(self.socket, "unwrap"):
+            return
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
 
