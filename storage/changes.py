@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..host.errors import BayError
 from .lowers import Lowers, is_opaque
 from .rootfd import is_whiteout
 
@@ -26,11 +27,17 @@ def compare(upper: Path, lowers: Sequence[Path]) -> list[Change]:
     """The changes that `upper` makes to `lowers` (top first), sorted by path.
 
     A folder counts as modified when its own look changed or something in it did, as Docker has
-    it; a file that was copied up and is as before does not count.
+    it; a file that was copied up and is as before does not count. Raises BayError for a tree
+    that is deeper than paths can name.
     """
     view = Lowers(lowers)
     found: dict[bytes, int] = {}
-    _folder(os.fsencode(upper), b"", view, found)
+    try:
+        _folder(os.fsencode(upper), b"", view, found)
+    except RecursionError:
+        raise BayError("the container's file system is too deep to be compared") from None
+    except OSError as error:
+        raise BayError(f"cannot compare the container's files: {error.strerror}") from error
     return [Change(kind, os.fsdecode(b"/" + path)) for path, kind in sorted(found.items())]
 
 

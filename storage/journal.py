@@ -2,7 +2,7 @@
 
 Registries know a layer by the digest of its tar, and two tars of one tree differ in many ways.
 Keeping the archive beside the unpacked files would double the disk used; headers and padding
-alone are 0.5 MB for 24,000 files. See docs/decisions/layer-store.md.
+alone are 0.5 MB for 24,000 files. See docs/decisions/0009-layers-by-diff-id.md.
 
 A journal is a zstd stream of records: `R` length bytes, or `P` offset length path-length path:
 so many bytes of that file of the layer. A file replaced later in its own archive moves to

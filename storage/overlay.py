@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..host import syscalls
+from ..host import files, syscalls
 from ..host.errors import BayError
 
 # The defaults of this kernel may differ (modprobe.d). redirect_dir and metacopy leave marks in
@@ -67,11 +67,23 @@ def unmount(target: Path) -> None:
 
 
 def is_mounted(target: Path) -> bool:
-    """Whether something is mounted at `target`: its device is not its parent's."""
+    """Whether something is mounted at `target`, be it a folder of the same file system."""
     try:
-        return os.stat(target).st_dev != os.stat(target.parent).st_dev
+        return _mount_id(target) != _mount_id(target.parent)
     except FileNotFoundError:
         return False
+
+
+def _mount_id(path: Path) -> str:
+    """The kernel's number of the mount that `path` is on (proc_pid_fdinfo(5))."""
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for line in files.read_text(f"/proc/self/fdinfo/{fd}").splitlines():
+            if line.startswith("mnt_id:"):
+                return line
+    finally:
+        os.close(fd)
+    raise BayError(f"the kernel does not tell what {path} is mounted on")
 
 
 def _mount_by_fds(lowers: Sequence[int], upper: int, work: int, target: Path) -> None:

@@ -184,9 +184,14 @@ def tree_size(root: Path) -> int:
     pending = [os.fsencode(root)]
     while pending:
         try:
-            entries = list(os.scandir(pending.pop()))
+            with os.scandir(pending.pop()) as listing:
+                entries = list(listing)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            continue  # deeper than any path can name: not worth a walk by descriptors
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(entry.path)

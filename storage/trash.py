@@ -12,9 +12,12 @@ import queue
 import threading
 from pathlib import Path
 
-from ..host import files
+from ..host import syscalls
 
 log = logging.getLogger(__name__)
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEPTH = 100
 
 
 class Trash:
@@ -56,9 +59,41 @@ class Trash:
     def _work(self) -> None:
         while (path := self._queue.get()) is not None:
             try:
-                files.remove_tree(path)
+                self._remove(path)
             except OSError as error:
                 log.warning("cannot delete %s, left for the next start: %s", path, error)
             finally:
                 self._queue.task_done()
         self._queue.task_done()
+
+    def _remove(self, path: Path) -> None:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+        fd = os.open(path, _FOLDER)
+        try:
+            self._empty(fd, 0)
+        finally:
+            os.close(fd)
+        path.rmdir()
+
+    def _empty(self, folder: int, depth: int) -> None:
+        """Remove all in the folder; a mount in it raises OSError instead of losing its content."""
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_folder in found:
+            if not is_folder:
+                os.unlink(name, dir_fd=folder)
+                continue
+            if depth > _DEPTH:
+                # A tree deeper than descriptors and Python's stack last: its rest comes later.
+                rest = self._folder / os.urandom(16).hex()
+                os.rename(name, rest, src_dir_fd=folder)
+                self._queue.put(rest)
+                continue
+            inner = syscalls.openat2(folder, name, _FOLDER, resolve=syscalls.RESOLVE_NO_XDEV)
+            try:
+                self._empty(inner, depth + 1)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=folder)

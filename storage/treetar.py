@@ -11,6 +11,7 @@ import stat
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from ..host.errors import BayError
 from . import tarheader as tar
 from .attributes import get_xattrs
 from .lowers import is_opaque
@@ -20,6 +21,8 @@ from .tarwriter import END, header, padding
 
 _COPY = 1 << 20
 _SMALL = 64 << 10
+_DEPTH = 400
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFREG: tar.REGULAR,
     stat.S_IFDIR: tar.DIRECTORY,
@@ -82,35 +85,59 @@ class _Walk:
             if self._prefix or not self._layer:
                 found = os.fstat(fd)
                 yield header(self._entry(self._prefix or b"./", found, get_xattrs(fd)))
-            yield from self._folder(fd, self._prefix)
+            yield from self._below(os.dup(fd), self._prefix)
         finally:
             os.close(fd)
 
-    def _folder(self, fd: int, path: bytes) -> Iterator[bytes]:
-        if self._layer and is_opaque(b"/proc/self/fd/%d/." % fd):
-            yield _mark(path + b".wh..wh..opq")
-        for name in sorted(map(os.fsencode, os.listdir(fd))):
-            if self._layer and name.startswith(b".wh."):
-                continue
-            try:
-                found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                yield from self.member(fd, name, path + name, found)
-            except FileNotFoundError:
-                continue  # removed meanwhile
-
     def member(self, fd: int, name: bytes, path: bytes, found: os.stat_result) -> Iterator[bytes]:
         """One entry of a folder, with what is below it."""
-        mode = found.st_mode
-        if stat.S_ISDIR(mode):
-            inner = os.open(
-                name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd
-            )
-            try:
-                yield header(self._entry(path + b"/", found, get_xattrs(inner)))
-                yield from self._folder(inner, path + b"/")
-            finally:
-                os.close(inner)
+        if not stat.S_ISDIR(found.st_mode):
+            yield from self._leaf(fd, name, path, found)
             return
+        inner = os.open(name, _FOLDER, dir_fd=fd)
+        yield header(self._entry(path + b"/", found, get_xattrs(inner)))
+        yield from self._below(inner, path + b"/")
+
+    def _below(self, fd: int, path: bytes) -> Iterator[bytes]:
+        """All in a folder, whose descriptor this takes over."""
+        # A stack of our own: Python's ends at a depth that a container can make in a second.
+        stack = [(fd, path, self._names(fd))]
+        try:
+            yield from self._opaque_mark(fd, path)
+            while stack:
+                fd, path, names = stack[-1]
+                name = next(names, None)
+                if name is None:
+                    os.close(stack.pop()[0])
+                    continue
+                try:
+                    found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                    if not stat.S_ISDIR(found.st_mode):
+                        yield from self._leaf(fd, name, path + name, found)
+                        continue
+                    inner = os.open(name, _FOLDER, dir_fd=fd)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # removed or replaced meanwhile
+                path += name + b"/"
+                stack.append((inner, path, self._names(inner)))
+                if len(stack) > _DEPTH:
+                    raise BayError(f"{os.fsdecode(path[:100])}… is over {_DEPTH} folders deep")
+                yield header(self._entry(path, found, get_xattrs(inner)))
+                yield from self._opaque_mark(inner, path)
+        finally:
+            for fd, _, _ in stack:
+                os.close(fd)
+
+    def _names(self, fd: int) -> Iterator[bytes]:
+        names = sorted(map(os.fsencode, os.listdir(fd)))
+        return iter([n for n in names if not n.startswith(b".wh.")] if self._layer else names)
+
+    def _opaque_mark(self, fd: int, path: bytes) -> Iterator[bytes]:
+        if self._layer and is_opaque(b"/proc/self/fd/%d/." % fd):
+            yield _mark(path + b".wh..wh..opq")
+
+    def _leaf(self, fd: int, name: bytes, path: bytes, found: os.stat_result) -> Iterator[bytes]:
+        mode = found.st_mode
         if self._layer and is_whiteout(found):
             # The kernel makes all whiteouts one inode, so this comes before links.
             yield _mark(path[: -len(name)] + b".wh." + name)

@@ -207,3 +207,37 @@ def test_the_tar_of_a_writable_layer_makes_the_same_tree(store: Store) -> None:
     assert made == again, "one tree gave two tars"
     store.snapshots.create("again", [low, made.diff_id])
     assert tree_digest(store.snapshots.mount("again")) == tree_digest(merged)
+
+
+def test_a_tree_too_deep_for_paths_is_told_and_removed(store: Store) -> None:
+    store.snapshots.create("c", [layer(store, member("f"))])
+    fd = os.open(store.snapshots.mount("c"), os.O_RDONLY)
+    for _ in range(2500):
+        os.mkdir("d", dir_fd=fd)
+        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+    assert store.snapshots.size("c") == 0
+    with pytest.raises(BayError, match="too deep"):
+        store.snapshots.changes("c")
+    with pytest.raises(BayError, match="folders deep"):
+        list(store.snapshots.diff_tar("c"))
+    store.snapshots.remove("c")
+    store.trash.drain()
+    assert os.listdir(store.root / "trash") == []
+
+
+def test_a_mount_in_a_removed_tree_keeps_its_content(store: Store, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "f").write_text("kept")
+    store.snapshots.create("c", [])
+    inner = store.snapshots.upper("c") / "mnt"
+    inner.mkdir()
+    subprocess.run(["mount", "--bind", outside, inner], check=True)
+    store.snapshots.remove("c")
+    store.trash.drain()
+    assert (outside / "f").read_text() == "kept", "REMOVAL WENT THROUGH A MOUNT"
+    (left,) = (store.root / "trash").iterdir()
+    overlay.unmount(left / "diff/mnt")
