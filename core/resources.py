@@ -22,15 +22,15 @@ def adapt(host_config: Json) -> list[str]:
     """
     _check_memory(host_config)
     _check_cpu(host_config)
+    weight = _int(host_config, "BlkioWeight")
+    if weight and not 10 <= weight <= 1000:
+        raise InvalidError("Range of blkio weight is from 10 to 1000")
     warnings = _drop_unknown(host_config)
     memory, swap = _int(host_config, "Memory"), _int(host_config, "MemorySwap")
     if memory > 0 and swap == 0 and has_swap_limit():
         host_config["MemorySwap"] = memory * 2
     if (host_config.get("PidsLimit") or 0) < 0:
         host_config["PidsLimit"] = -1
-    weight = _int(host_config, "BlkioWeight")
-    if weight and not 10 <= weight <= 1000:
-        raise InvalidError("Range of blkio weight is from 10 to 1000")
     return warnings
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from .syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
+# As many as the kernel follows (path_resolution(7)).
+_MOST_LINKS = 40
 _RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 
 
@@ -34,9 +36,10 @@ def read_inside(root: Path, path: str, limit: int) -> bytes | None:
         fd = open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
     with open(fd, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
         data = file.read(limit + 1) or b""
         while len(data) <= limit and (more := file.read(limit + 1 - len(data))):
             data += more
@@ -46,21 +49,47 @@ def read_inside(root: Path, path: str, limit: int) -> bytes | None:
 
 
 def make_folders_inside(root: Path, path: str, mode: int = 0o755) -> None:
-    """mkdir -p of `path` below `root`, links resolved inside `root`.
+    """mkdir -p of `path` below `root`, links resolved inside `root`, those to nowhere included.
 
-    Raises OSError (ENOTDIR) when a part of it is something else than a folder.
+    Raises OSError (ENOTDIR) when a part of it is something else than a folder, ELOOP for links
+    that go round.
     """
-    done = ""
-    for name in [part for part in path.split("/") if part not in ("", ".")]:
+    waiting, done, links = _parts(path), "", 0
+    while waiting:
+        name = waiting.pop(0)
         parent = open_inside(root, done, os.O_PATH | os.O_DIRECTORY)
         try:
-            done = f"{done}/{name}"
-            try:
-                os.mkdir(name, mode, dir_fd=parent)
-            except FileExistsError:
-                continue
-            # mkdir(2) applies the umask; the caller's mode is meant as it is.
-            os.chmod(name, mode, dir_fd=parent)
+            target = _make_folder(parent, name, mode)
         finally:
             os.close(parent)
-    os.close(open_inside(root, path, os.O_PATH | os.O_DIRECTORY))
+        if target is None:
+            done = f"{done}/{name}"
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        # Its own target is made first, from the root or from where the link is.
+        waiting = [*_parts(target), *waiting]
+        done = "" if target.startswith("/") else done
+    os.close(open_inside(root, done, os.O_PATH | os.O_DIRECTORY))
+
+
+def _make_folder(parent: int, name: str, mode: int) -> str | None:
+    """Make one folder; None when it is there now, else the target of the link that is there."""
+    try:
+        os.mkdir(name, mode, dir_fd=parent)
+    except FileExistsError:
+        try:
+            return os.readlink(name, dir_fd=parent)
+        except OSError as error:
+            # EINVAL: no link. Whether it is a folder shows when the next one is made in it.
+            if error.errno != errno.EINVAL:
+                raise
+        return None
+    # mkdir(2) applies the umask; the caller's mode is meant as it is.
+    os.chmod(name, mode, dir_fd=parent)
+    return None
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
