@@ -144,6 +144,7 @@ def is_held(bundle: Path) -> bool:
 
 async def _abort(runtime: Runtime, launch: Launch, supervisor: Supervisor) -> None:
     """Undo a create at whatever point it is."""
+    await supervisor.settle()
     await offload(supervisor.kill)
     await runtime.delete(launch.id, force=True)
     for name in ("attach", "ctl", "winsz", "pidfile", "conmon.pid", "exit"):

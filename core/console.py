@@ -17,7 +17,6 @@ from collections import deque
 from pathlib import Path
 
 from ..host.files import read_text
-from .detach import Detacher
 
 # A session this far behind makes the console stop reading, until it has caught up to half.
 _BEHIND = 4 << 20
@@ -38,13 +37,12 @@ _STDIO = {2: 1, 3: 2}
 class Session:
     """One client of a console: it reads output from now on, and may write input."""
 
-    def __init__(self, console: Console, stdin: bool, patient: bool, keys: bytes) -> None:
+    def __init__(self, console: Console, stdin: bool, patient: bool) -> None:
         self._console = console
         self._stdin = stdin
         self._queue: deque[tuple[int, bytes]] = deque()
         self._ready = asyncio.Event()
         self._ended = False
-        self._detacher = Detacher(keys)
         self.patient = patient
         self.size = 0
         # Why it ended, when it was not the end of the output.
@@ -54,11 +52,6 @@ class Session:
     def tty(self) -> bool:
         """Whether the output comes from a terminal, all of it as stream 1."""
         return self._console.tty
-
-    @property
-    def detached(self) -> bool:
-        """Whether the client typed the detach keys."""
-        return self._detacher.detached
 
     async def read(self) -> tuple[int, bytes] | None:
         """The next output as stream (1 stdout, 2 stderr) and bytes; None at the end."""
@@ -78,17 +71,9 @@ class Session:
         return stream, b"".join(parts)
 
     async def write(self, data: bytes) -> None:
-        """Give input to the process; waits while it takes none. Dropped once it has ended.
-
-        The detach keys end this session.
-        """
-        if not self._stdin or self._ended:
-            return
-        passed = self._detacher.feed(data)
-        if passed:
-            await self._console.write(passed)
-        if self._detacher.detached:
-            self.close()
+        """Give input to the process; waits while it takes none. Dropped once it has ended."""
+        if self._stdin and not self._ended:
+            await self._console.write(data)
 
     async def close_stdin(self) -> None:
         """The client's input is at its end: the process's is too, if it was started for that."""
@@ -182,9 +167,9 @@ class Console:
             os.close(self._pidfd)
             self._pidfd = -1
 
-    def session(self, stdin: bool, *, patient: bool = False, detach_keys: bytes = b"") -> Session:
+    def session(self, stdin: bool, *, patient: bool = False) -> Session:
         """A new client. `patient`: the process waits for it when it is slow, for ever."""
-        session = Session(self, stdin, patient, detach_keys)
+        session = Session(self, stdin, patient)
         if self.ended.is_set():
             session.end()
         else:

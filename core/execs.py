@@ -203,6 +203,7 @@ class Execs:
     async def _abort(self, found: Exec, conmon: Supervisor) -> None:
         if found.console is not None:
             found.console.close()
+        await conmon.settle()
         await offload(conmon.kill)
         await offload(shutil.rmtree, found.folder, ignore_errors=True)
 

@@ -17,6 +17,9 @@ from ..host.files import read_text
 from ..host.threads import complete
 from .types import Json
 
+# How long an abandoned create or exec may take before its runtime is killed.
+_SETTLE_SECONDS = 10.0
+
 
 class Supervisor:
     """A conmon on its way: `start`, `go` and `answer` by turns, then `release` or `kill`.
@@ -37,7 +40,7 @@ class Supervisor:
         self._pid_file = pid_file
         self._env = env or {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._told = False
+        self._told = self._answered = False
         self._sync = self._word = self._attach = -1
 
     async def start(self, inherit: Sequence[int] = (), *, attach: bool = False) -> None:
@@ -89,6 +92,7 @@ class Supervisor:
     async def answer(self) -> Json:
         """The next line of the sync pipe; empty at its end."""
         line = await read_line(self._sync)
+        self._answered = True
         if self._process is not None:
             # conmon's first process has forked the one that stays, and ended.
             await complete(self._process.wait)
@@ -97,6 +101,19 @@ class Supervisor:
     async def attached(self) -> Json:
         """The line of the attach pipe: the attach socket is there."""
         return _parsed(await read_line(self._attach))
+
+    async def settle(self) -> None:
+        """Wait until the runtime is through, unless it hangs, when its answer is of no use.
+
+        A runtime that is killed half-way leaves processes that are in no cgroup yet.
+        """
+        if not self._told or self._answered or self._sync < 0:
+            return
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self.answer()
+        except TimeoutError:
+            pass
 
     def release(self) -> None:
         """Let go of the pipes: conmon goes on by itself."""

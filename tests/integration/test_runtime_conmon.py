@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from bayplan.core import conmon
+from bayplan.core.console import Console
 from bayplan.core.runtime import Runtime
-from bayplan.host import cgroups
+from bayplan.host import cgroups, process
 from bayplan.host.errors import RuntimeFailedError
 from support.sandbox import Sandbox, make_rootfs
+from support.waiting import wait_until
 
 
 @pytest.fixture(params=["crun", "runc"])
@@ -118,6 +123,8 @@ async def test_conmon_is_held_and_out_of_our_cgroups(sandbox: Sandbox) -> None:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
         assert {line.split(":", 2)[2] for line in lines} == {"/"}
         inner = int((container.bundle / "pidfile").read_text())
+        comm = Path(f"/proc/{inner}/comm")
+        await asyncio.to_thread(wait_until, lambda: comm.read_text() == "sleep\n", "it runs")
         targets = {os.readlink(entry) for entry in Path(f"/proc/{inner}/fd").iterdir()}
         assert not any("conmon.lock" in target for target in targets)
 
@@ -141,3 +148,55 @@ async def test_cached_filter_still_filters(sandbox: Sandbox) -> None:
         assert code != 0
         assert b"Seccomp:\t2" in output
         assert b"Operation not permitted" in output
+
+
+async def test_cancelled_create_leaves_nothing(sandbox: Sandbox) -> None:
+    """At every step of it; a create that came through is deleted as any other."""
+    made = set()
+    for turns in range(0, 80, 4):
+        container = sandbox.container(["sleep", "60"])
+        task = asyncio.create_task(sandbox.create(container))
+        for _ in range(turns):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        made.add(task.cancelled())
+        if not task.cancelled():
+            await sandbox.runtime.delete(container.id, force=True)
+            continue
+        assert not sandbox.runtime.known()
+        folders = cgroups.folders(sandbox.runtime.cgroup(container.id))
+        assert not any(path.exists() for path in folders)
+        assert not _processes_of(container.id)
+        assert not conmon.is_held(container.bundle)
+    assert True in made
+
+
+def _is_free(bundle: Path) -> bool:
+    return not conmon.is_held(bundle)
+
+
+def _processes_of(needle: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                found.append((entry / "cmdline").read_text())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return [line for line in found if needle in line]
+
+
+async def test_supervisor_killed(sandbox: Sandbox) -> None:
+    """The container lives on without it, and that shows."""
+    async with sandbox.running(["sleep", "60"]) as (container, console, session):
+        os.kill(int((container.bundle / "conmon.pid").read_text()), signal.SIGKILL)
+        assert await session.read() is None
+        free = partial(_is_free, container.bundle)
+        await asyncio.to_thread(wait_until, free, "the lock is free")
+        pid = int((container.bundle / "pidfile").read_text())
+        assert process.start_time(pid)
+        await console.resize(20, 80)
+        await console.write(b"nobody")
+        with pytest.raises(OSError, match="refused"):
+            await Console.open(container.bundle, False)

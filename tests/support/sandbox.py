@@ -106,7 +106,7 @@ class Sandbox:
 
     @asynccontextmanager
     async def running(
-        self, command: Sequence[str], *, patient: bool = False, keys: bytes = b"", **settings: Any
+        self, command: Sequence[str], *, patient: bool = False, **settings: Any
     ) -> AsyncIterator[tuple[Container, Console, Session]]:
         """A started container, its console, and a session that sees all output; gone after."""
         container = self.container(command, **settings)
@@ -117,7 +117,7 @@ class Sandbox:
             console = await Console.open(container.bundle, container.tty, once)
             try:
                 stdin = bool(config.get("OpenStdin"))
-                session = console.session(stdin, patient=patient, detach_keys=keys)
+                session = console.session(stdin, patient=patient)
                 await self.runtime.start(container.id)
                 yield container, console, session
             finally:
