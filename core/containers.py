@@ -83,6 +83,8 @@ class Containers:
         container = self.get(ref)
         old = container.name
         await self._context.roster.rename(container, new.removeprefix("/"))
+        self._context.networks.renamed(container)
+        await self._context.roster.save(container)
         self._context.emit(container, "rename", oldName=f"/{old}")
 
     async def remove(self, ref: str, force: bool = False, volumes: bool = False) -> None:

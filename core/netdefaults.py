@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from ipaddress import ip_network
 
+from ..host import files
 from ..netns import bridge
 from ..netns.netlink import Netlink
 from . import ipam, resolvers
@@ -50,7 +51,7 @@ def missing(state: NetState, options: Options, host: Netlink) -> list[Network]:
                 MASQUERADE: "true",
                 HOST_BINDING: "0.0.0.0",
                 LINK: options.bridge,
-                MTU: "1500",
+                MTU: str(path_mtu(host)),
             },
             pools=[ipam.make_pool({"Subnet": str(subnet)})],
         )
@@ -62,3 +63,12 @@ def taken(host: Netlink) -> list[AnyNetwork]:
     """What no network of ours may overlap: this host's routes and its resolvers' addresses."""
     servers = [server.partition("%")[0] for server in resolvers.of_host().servers]
     return [*bridge.routed_networks(host), *(ip_network(server) for server in servers)]
+
+
+def path_mtu(host: Netlink) -> int:
+    """Bytes a packet on this host's default route may have, at most 1500: less in many clouds."""
+    found = [1500]
+    for link in bridge.default_links(host):
+        mtu = files.read_text(f"/sys/class/net/{link}/mtu", "1500").strip()
+        found.append(max(int(mtu), 1280))
+    return min(found)

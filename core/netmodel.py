@@ -64,6 +64,8 @@ class Network:
     ipv4: bool = True
     ipv6: bool = False
     user_subnets: bool = False
+    # Of the host's way out when the network was made: larger packets would be lost there.
+    path_mtu: int = 1500
     options: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     ipam: dict[str, Any] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class Network:
     @property
     def mtu(self) -> int:
         """Bytes a link of it carries at most."""
-        return int(self.options.get(MTU) or 1500)
+        return int(self.options.get(MTU) or self.path_mtu)
 
     @property
     def icc(self) -> bool:

@@ -71,7 +71,7 @@ class Names:
         return (
             name == owner.name.lower()
             or name == owner.id[:12]
-            or any(name == str(each).lower() for each in settings.get("DNSNames") or [])
+            or name == str(owner.config.get("Hostname") or "").lower()
             or any(name == str(each).lower() for each in settings.get("Aliases") or [])
         )
 

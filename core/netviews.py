@@ -54,6 +54,17 @@ def member(endpoint: Endpoint, on: Network, name: str) -> Json:
     }
 
 
+def guest(container: Container, filled: Json) -> Json:
+    """One of the `Containers` of the networks host and none, where nobody has an address."""
+    return {
+        "Name": container.name,
+        "EndpointID": filled.get("EndpointID", ""),
+        "MacAddress": "",
+        "IPv4Address": "",
+        "IPv6Address": "",
+    }
+
+
 def settings(given: Json | None, on: Network | None, endpoint: Endpoint | None) -> Json:
     """Docker's `EndpointSettings`: what the user `given`, and what it has while it runs."""
     given = given or {}

@@ -127,6 +127,12 @@ class Networks:
         """Docker's `NetworkSettings.Ports` of a container."""
         return self._joining.ports(container)
 
+    def renamed(self, container: Container) -> None:
+        """Note a container's new name in `container.networks`; it is found by it at once."""
+        for name, settings in container.networks.items():
+            if settings.get("DNSNames"):
+                settings["DNSNames"] = netviews.dns_names(container, container.networks[name])
+
     async def reconcile(self, alive: set[str]) -> None:
         """Release everything that belongs to a container that is not `alive` (full ids)."""
         for container in (self._state.known() | await self._kernel.pinned()) - alive:
@@ -155,6 +161,7 @@ class Networks:
                 body,
                 lambda: netdefaults.taken(self._kernel.host),
             )
+            network.path_mtu = await offload(netdefaults.path_mtu, self._kernel.host)
             await self._save(network)
             try:
                 await self._kernel.add_bridge(network.bridge())
@@ -177,6 +184,12 @@ class Networks:
             endpoint.container: netviews.member(endpoint, network, self._name(endpoint.container))
             for endpoint in self._state.on(network.id)
         }
+        if network.driver != "bridge":
+            members = {
+                it.id: netviews.guest(it, it.networks[network.name])
+                for it in self._roster.all()
+                if it.state.running and network.name in it.networks
+            }
         return netviews.network(network, members)
 
     async def remove(self, ref: str) -> None:

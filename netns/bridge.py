@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -127,8 +128,24 @@ def routed_networks(host: Netlink) -> set[Any]:
         request = m.message(m.rtmsg, m.RTM_GETROUTE, 0, [], family=family)
         for route in host.dump(request):
             target = dict(route["attrs"]).get("RTA_DST")
-            if target is not None and 8 <= route["dst_len"] < bits and route["type"] == 1:
+            if (
+                target is not None
+                and 8 <= route["dst_len"] < bits
+                and route["type"] == _RTN_UNICAST
+            ):
                 found.add(ip_network(f"{target}/{route['dst_len']}", strict=False))
+    return found
+
+
+def default_links(host: Netlink) -> set[str]:
+    """The links this host's default routes leave by."""
+    found = set()
+    names = dict(socket.if_nameindex())
+    for family in (2, 10):
+        for route in host.dump(m.message(m.rtmsg, m.RTM_GETROUTE, 0, [], family=family)):
+            link = dict(route["attrs"]).get("RTA_OIF")
+            if route["dst_len"] == 0 and route["type"] == _RTN_UNICAST and link in names:
+                found.add(names[link])
     return found
 
 
