@@ -14,6 +14,8 @@ from typing import Any
 
 import apsw
 
+from ..host.errors import BayError, NoSpaceError
+
 
 class Database:
     """`bay.db`. Thread-safe; every write is in a `BEGIN IMMEDIATE` transaction.
@@ -29,7 +31,7 @@ class Database:
         self._connection = apsw.Connection(str(path))
         self._connection.set_busy_timeout(30_000)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            list(self._connection.execute(f"PRAGMA {pragma}"))
+            self.execute(f"PRAGMA {pragma}")
         with self.transaction():
             self.execute(
                 "CREATE TABLE IF NOT EXISTS versions (owner TEXT PRIMARY KEY, version INT)"
@@ -37,7 +39,7 @@ class Database:
 
     def execute(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """Run one statement with `?` parameters; its rows."""
-        with self._lock:
+        with self._lock, _explained():
             return list(self._connection.execute(sql, args))
 
     @contextlib.contextmanager
@@ -46,10 +48,13 @@ class Database:
         with self._lock:
             outer = self._depth == 0
             mark = f"level{self._depth}"
-            self._connection.execute("BEGIN IMMEDIATE" if outer else f"SAVEPOINT {mark}")
+            with _explained():
+                self._connection.execute("BEGIN IMMEDIATE" if outer else f"SAVEPOINT {mark}")
             self._depth += 1
             try:
                 yield
+                with _explained():
+                    self._connection.execute("COMMIT" if outer else f"RELEASE {mark}")
             except BaseException:
                 # SQLite may have rolled back by itself, on a full disk for one.
                 if not self._connection.in_transaction:
@@ -59,8 +64,6 @@ class Database:
                 else:
                     self._connection.execute(f"ROLLBACK TO {mark}; RELEASE {mark}")
                 raise
-            else:
-                self._connection.execute("COMMIT" if outer else f"RELEASE {mark}")
             finally:
                 self._depth -= 1
 
@@ -80,3 +83,14 @@ class Database:
         """Close the file; the WAL is folded into it."""
         with self._lock:
             self._connection.close()
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """SQLite's failures of the disk in this project's words; mistakes in SQL stay as they are."""
+    try:
+        yield
+    except apsw.FullError as error:
+        raise NoSpaceError("cannot write the engine's database: no space left on disk") from error
+    except (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError) as error:
+        raise BayError(f"cannot use the engine's database: {error}") from error

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from bayplan.host.errors import InvalidError
 from bayplan.storage.store import Store
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from storage_hostile import CASES, KEPT, REFUSED, Case, member
 
 State = dict[str, object]
@@ -85,3 +87,36 @@ def assert_harmless(layer: Path) -> None:
 def test_the_corpus_is_as_large_as_promised() -> None:
     assert len(CASES) >= 60
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_damaged_archive_is_refused_or_harmless(
+    data: st.DataObject, base: Path, store: Store
+) -> None:
+    """Whatever is flipped, cut or put in, the answer is a layer or one clear refusal."""
+    good = data.draw(st.sampled_from(CASES), "case").build(str(base / "out"))[:20_000]
+    archive = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 6), "damages")):
+        at = data.draw(st.integers(0, max(0, len(archive) - 1)), "at")
+        archive[at : at + data.draw(st.integers(0, 4), "lost")] = data.draw(st.binary(max_size=4))
+    if data.draw(st.booleans(), "checksums"):
+        mend(archive)
+    watched = (base / "out", store.root / "volumes")
+    before = state(*watched)
+    try:
+        made = store.layers.apply(None, [bytes(archive)]).diff_id
+    except InvalidError:
+        made = None
+    assert state(*watched) == before, "AN ARCHIVE CHANGED SOMETHING OUTSIDE OF ITS LAYER"
+    if made is not None:
+        assert b"".join(store.layers.tar(made)) == bytes(archive)
+        store.layers.remove(made)
+
+
+def mend(archive: bytearray) -> None:
+    """Give every block that looks like a header a right checksum, so that more is looked at."""
+    for at in range(0, len(archive) - 511, 512):
+        if archive[at + 257 : at + 262] == b"ustar":
+            archive[at + 148 : at + 156] = b" " * 8
+            archive[at + 148 : at + 156] = b"%06o\0 " % sum(archive[at : at + 512])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bayplan.host.errors import BayError, NoSpaceError
 from bayplan.storage.db import Database
 
 
@@ -89,3 +90,19 @@ def test_what_is_committed_is_there_after_the_next_open(tmp_path: Path) -> None:
     second = Database(path)
     assert second.execute("SELECT a FROM t") == [(5,)]
     second.close()
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(BayError, match="cannot use the engine's database"):
+        Database(tmp_path / "x.db")
+
+
+def test_a_full_disk_is_told_and_keeps_the_transaction_whole(db: Database) -> None:
+    db.execute("CREATE TABLE b (x BLOB)")
+    (pages,) = db.execute("PRAGMA page_count")[0]
+    db.execute(f"PRAGMA max_page_count={pages + 2}")
+    with pytest.raises(NoSpaceError), db.transaction():
+        for _ in range(100):
+            db.execute("INSERT INTO b VALUES (?)", bytes(10_000))
+    assert db.execute("SELECT count(*) FROM b") == [(0,)]

@@ -195,3 +195,23 @@ def test_names_are_cleaned(name: bytes, parts: list[bytes]) -> None:
 def test_names_that_lead_out_are_refused(name: bytes) -> None:
     with pytest.raises(InvalidError):
         clean(name)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=600), max_size=8), st.data())
+def test_no_bytes_make_the_reader_fail_otherwise(blocks: list[bytes], data: st.DataObject) -> None:
+    """Random blocks, some with a right checksum: entries or InvalidError, nothing else."""
+    parts = []
+    for block in blocks:
+        block = bytearray(block.ljust(512, b"\0")[:512])
+        block[156:157] = data.draw(
+            st.sampled_from([b"0", b"x", b"g", b"L", b"K", b"S", b"5", b"\0"])
+        )
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+        parts.append(bytes(block))
+    try:
+        for _ in stream(b"".join(parts)):
+            pass
+    except InvalidError:
+        pass
