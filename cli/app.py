@@ -9,27 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..client.client import Client
-from ..client.errors import is_from_engine
 from ..client.hosts import Host, Tls, default_host, parse_host
-from ..host.errors import BayError, InvalidError
+from ..host.errors import InvalidError
 
 if TYPE_CHECKING:
     from .config import Config
     from .contexts import Contexts
     from .flags import Parsed
-
-
-class StartError(BayError):
-    """A process that could not be started; `code` is Docker's exit code for the reason."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def engine_sentence(error: BayError) -> str:
-    """The message as Docker prints it: what the engine said is marked as such."""
-    return f"Error response from daemon: {error}" if is_from_engine(error) else str(error)
 
 
 class App:

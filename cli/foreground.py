@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from ..client.client import Client
 from ..client.session import Session
 from ..host.errors import BayError
-from .app import App, StartError, engine_sentence
+from .app import App
+from .errors import CodedError, engine_sentence
 from .flags import UsageError
 from .streams import Pump
 from .terminal import DEFAULT_KEYS, Resizer, parse_keys, raw_mode, size_of
@@ -154,12 +155,12 @@ class ExitWaiter:
         self._answer.close()
 
 
-def start_error(error: BayError) -> StartError:
+def start_error(error: BayError) -> CodedError:
     """The error of a start that failed, with Docker's exit code for it.
 
     127: no such command; 126: it can't be executed; 125: anything else.
     """
-    return StartError(engine_sentence(error), _start_code(str(error).lower()))
+    return CodedError(engine_sentence(error), _start_code(str(error).lower()))
 
 
 def _start_code(text: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .flags import text
+from .flags import Flag, many, text
 from .table import align, is_styled
 
 Row = dict[str, Any]
@@ -36,8 +36,11 @@ class Listing(NamedTuple):
         elif form == "json":
             import json
 
+            encode = json.JSONEncoder(
+                ensure_ascii=False, sort_keys=True, separators=(",", ":")
+            ).encode
             for row in rows:
-                print(json.dumps(_plain(row), ensure_ascii=False, separators=(",", ":")))
+                print(encode(_plain(row)))
         else:
             self._template(rows, form)
 
@@ -75,20 +78,21 @@ def join_labels(labels: Mapping[str, str] | None) -> str:
     return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
 
 
-def parse_filters(texts: Iterable[str]) -> dict[str, list[str]] | None:
-    """`--filter name=value` flags as the API takes them; None without any.
+def filter_flag(about: str, short: str = "f") -> Flag:
+    """The flag `--filter name=value`."""
+    return many("filter", about, short, kind="filter", convert=_filter)
 
-    Raises UsageError when one has no equals sign.
-    """
-    from .flags import UsageError
 
+def _filter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError("bad format of filter (expected name=value)")
+    return name.strip().lower(), value.strip()
+
+
+def parse_filters(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]] | None:
+    """`--filter` flags as the API takes them; None without any."""
     filters: dict[str, list[str]] = {}
-    for one in texts:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise UsageError(
-                f'invalid argument "{one}" for "--filter" flag: bad format of filter'
-                " (expected name=value)"
-            )
-        filters.setdefault(name.strip().lower(), []).append(value.strip())
+    for name, value in pairs:
+        filters.setdefault(name, []).append(value)
     return filters or None

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from ..host.errors import BayError
 from . import verbs
-from .app import App, StartError, engine_sentence
+from .app import App
 from .command import PROGRAM, Command, CountError
+from .errors import CodedError, engine_sentence
 from .flags import Parsed, UsageError, many, parse, switch, text
 
 GLOBAL_FLAGS = (
@@ -94,15 +95,16 @@ def run_command(app: App, command: Command, argv: list[str]) -> int:
     try:
         return command.run(app, parsed) or 0
     except UsageError as error:
-        prefix = "" if str(error).startswith(PROGRAM) else f"{PROGRAM}: "
+        if command.failure != 125:
+            return _complain(str(error), command.failure)
         hint = f"Run '{PROGRAM} {command.name} --help' for more information"
-        return _complain(f"{prefix}{error}\n\n{hint}", command.failure)
+        return _complain(f"{PROGRAM}: {error}\n\n{hint}", 125)
     except BayError as error:
         if app.options["debug"]:
             raise
         return _complain(
             _sentence(command, error),
-            error.code if isinstance(error, StartError) else command.failure,
+            error.code if isinstance(error, CodedError) else command.failure,
         )
 
 

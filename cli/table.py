@@ -49,18 +49,19 @@ def state_style(cell: str) -> str:
     return DIM if lower.startswith(("exited", "created")) else ""
 
 
-def align(rows: Sequence[Sequence[str]], styles: Sequence[str] | None = None) -> list[str]:
+def align(
+    rows: Sequence[Sequence[str]], styles: Sequence[str] | None = None, least: int = _MIN_WIDTH
+) -> list[str]:
     """The rows as lines of aligned columns; the first row is the header.
 
     `styles`, for a terminal, names each column's style: an SGR parameter, "state" for a colour by
-    content, or "". The last column isn't padded.
+    content, or "". The last column isn't padded; the others are at least `least` wide.
     """
     if not rows:
         return []
     count = max(map(len, rows))
     widths = [
-        max(_MIN_WIDTH, max(width(row[i]) for row in rows if i < len(row)) + _GAP)
-        for i in range(count)
+        max(least, max(width(row[i]) for row in rows if i < len(row)) + _GAP) for i in range(count)
     ]
     lines = []
     for index, row in enumerate(rows):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..host.errors import InvalidError
+from .errors import CodedError
 from .gofuncs import FUNCTIONS, show, truth
 from .gosyntax import Reader, Token, split_actions
 
@@ -26,7 +27,14 @@ OPTIONAL = {
 
 
 class TemplateError(InvalidError):
-    """A template that can't be read, or doesn't fit the object it is used on."""
+    """A template that doesn't fit the object it is used on."""
+
+
+class TemplateParseError(CodedError, TemplateError):
+    """A template that can't be read."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"template parsing error: {message}", 64)
 
 
 class Scope:
@@ -53,10 +61,10 @@ class _LeaveError(Exception):
 
 
 class Template:
-    """A parsed template. Raises TemplateError."""
+    """A parsed template. Raises TemplateParseError."""
 
     def __init__(self, text: str) -> None:
-        self._parts = split_actions(text, TemplateError)
+        self._parts = split_actions(text, TemplateParseError)
         self._at = 0
         self._nodes, end = self._block(("",))
         assert end == ""
@@ -88,10 +96,10 @@ class Template:
                 self._rest = part[1:]
                 return nodes, word
             if word in ("else", "end"):
-                raise TemplateError(f"template: unexpected {{{{{word}}}}}")
+                raise TemplateParseError(f"template: unexpected {{{{{word}}}}}")
             nodes += self._action(word, part)
         if "" not in ends:
-            raise TemplateError("template: unexpected EOF: an {{end}} is missing")
+            raise TemplateParseError("template: unexpected EOF: an {{end}} is missing")
         return nodes, ""
 
     def _action(self, word: str, part: list[Token]) -> list[Node]:
@@ -106,7 +114,7 @@ class Template:
         if word in ("break", "continue"):
             return [_leave(word)]
         if word in ("define", "template", "block"):
-            raise TemplateError(f"template: {{{{{word}}}}} is not supported")
+            raise TemplateParseError(f"template: {{{{{word}}}}} is not supported")
         return [_print(part)]
 
     def _else(self, end: str, again: Callable[[list[Token]], Node]) -> list[Node]:
@@ -207,7 +215,7 @@ def _pairs(value: Any) -> Iterable[tuple[Any, Any]]:
 
 def pipeline(tokens: list[Token]) -> tuple[list[str], Expression]:
     """(variables it sets, its value): `[$a [, $b] :=] command [| command]…`."""
-    reader = Reader(tokens, TemplateError)
+    reader = Reader(tokens, TemplateParseError)
     names, declare = reader.assignment()
     value = _pipe(reader)
     reader.expect_end()
@@ -235,7 +243,7 @@ def _command(reader: Reader, piped: Expression | None) -> Expression:
     if head.kind == "name" and head.text not in ("true", "false", "nil"):
         name = reader.next().text
         if name not in FUNCTIONS:
-            raise TemplateError(f'template: function "{name}" not defined')
+            raise TemplateParseError(f'template: function "{name}" not defined')
         arguments = _operands(reader, piped)
         if name in ("and", "or"):
             return _shortcut(name, arguments)
@@ -270,14 +278,14 @@ def _operand(reader: Reader, argument: bool = False) -> Expression:
     elif token.text == "(":
         value = _pipe(reader)
         if not reader.take(")"):
-            raise TemplateError("template: a ) is missing")
+            raise TemplateParseError("template: a ) is missing")
     elif token.kind == "name" and token.text in ("true", "false", "nil"):
         value = _constant({"true": True, "false": False, "nil": None}[token.text])
     elif token.kind == "name" and argument and token.text in FUNCTIONS:
         function = FUNCTIONS[token.text]
         value = lambda _scope: function()  # noqa: E731  # the branches each set it
     else:
-        raise TemplateError(f'template: unexpected "{token.text}"')
+        raise TemplateParseError(f'template: unexpected "{token.text}"')
     while (name := reader.chained_field()) is not None:
         value = _field(value, name)
     return value

@@ -49,7 +49,7 @@ def run_top(app: App, parsed: Parsed) -> None:
     container, *words = parsed.args
     found = app.client.get(f"/containers/{container}/top", ps_args=" ".join(words) or None)
     styles = [""] * len(found["Titles"]) if is_styled() else None
-    for line in align([found["Titles"], *found["Processes"]], styles):
+    for line in align([found["Titles"], *found["Processes"]], styles, least=20):
         app.out(line)
 
 
@@ -61,7 +61,7 @@ def run_port(app: App, parsed: Parsed) -> None:
     if wanted:
         key = wanted[0] if "/" in wanted[0] else f"{wanted[0]}/tcp"
         if not ports.get(key):
-            raise NotFoundError(f"no public port '{key}' published for {container}")
+            raise NotFoundError(f"Error: No public port '{wanted[0]}' published for {container}")
         for binding in ports[key]:
             app.out(_place(binding))
         return

@@ -9,6 +9,7 @@ import posixpath
 import sys
 from typing import Any
 
+from ...client.errors import from_response
 from ...host.errors import InvalidError, NotFoundError
 from ..app import App
 from ..command import Command
@@ -62,9 +63,8 @@ def stat_of(app: App, container: str, path: str) -> Json:
     except NotFoundError as error:
         # An answer to HEAD has no body to say it in.
         if str(error).startswith("the engine answered"):
-            raise NotFoundError(
-                f"Could not find the file {path} in container {container}"
-            ) from None
+            said = f"Could not find the file {path} in container {container}"
+            raise from_response(error.status, said.encode()) from None
         raise
     found: Json = json.loads(base64.b64decode(header))
     return found

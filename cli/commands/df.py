@@ -91,11 +91,14 @@ def _cache(found: Json) -> Row:
 def _verbose(app: App, found: Json) -> None:
     """A list of everything, with sizes."""
     app.out("Images space usage:\n")
-    images = [row for one in found.get("Images") or [] for row in image_rows(one, True, False)]
+    images = [next(image_rows(one, True, False)) for one in found.get("Images") or []]
     columns = [*IMAGE_LISTING.columns, "SharedSize", "UniqueSize", "Containers"]
     IMAGE_LISTING.show(images, "", columns)
     app.out("\nContainers space usage:\n")
-    containers = [container_row(one, True) for one in found.get("Containers") or []]
+    containers = [
+        {**container_row(one, True), "Size": human_size(one.get("SizeRw") or 0)}
+        for one in found.get("Containers") or []
+    ]
     columns = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"]
     CONTAINER_LISTING.show(containers, "", columns)
     app.out("\nLocal Volumes space usage:\n")

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..app import App
 from ..command import Command
-from ..flags import Parsed, many, text
-from ..listing import parse_filters
+from ..flags import Parsed, text
+from ..listing import filter_flag, parse_filters
 from ..when import parse_when
 
 Json = dict[str, Any]
@@ -52,8 +52,9 @@ def stamp(event: Json) -> str:
     """An event's time with nanoseconds, in the local zone (RFC 3339)."""
     ns = event.get("timeNano") or event.get("time", 0) * 1_000_000_000
     local = time.localtime(ns // 1_000_000_000)
-    zone = time.strftime("%z", local)
-    return time.strftime("%FT%T", local) + f".{ns % 1_000_000_000:09d}{zone[:3]}:{zone[3:]}"
+    offset = time.strftime("%z", local)
+    zone = "Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:]}"
+    return time.strftime("%FT%T", local) + f".{ns % 1_000_000_000:09d}{zone}"
 
 
 EVENTS = Command(
@@ -61,7 +62,7 @@ EVENTS = Command(
     "Show what happens in the engine, as it happens",
     run_events,
     flags=(
-        many("filter", "Only what matches, for example type=container", "f", kind="filter"),
+        filter_flag("Only what matches, for example type=container"),
         text("format", "Format output: 'json' or 'TEMPLATE' (a Go template)"),
         text("since", "From this time on"),
         text("until", "Up to this time"),

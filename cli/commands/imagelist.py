@@ -8,8 +8,8 @@ from typing import Any
 
 from ..app import App
 from ..command import Command
-from ..flags import Parsed, many, switch
-from ..listing import FORMAT, Listing, Row, parse_filters
+from ..flags import Parsed, switch
+from ..listing import FORMAT, Listing, Row, filter_flag, parse_filters
 from ..table import CYAN, DIM
 from ..units import human_ago, human_size
 from .ps import local_time
@@ -50,9 +50,10 @@ def run_images(app: App, parsed: Parsed) -> None:
     short = not parsed["no-trunc"]
     form = parsed["format"]
     if parsed["quiet"] and not form:
-        seen = [_id(one["Id"], short) for one in found]
-        for one_id in seen:
-            app.out(one_id)
+        for one in found:
+            # A line for each name, as Docker has it.
+            for _ in names_of(one, False):
+                app.out(_id(one["Id"], short))
         return
     digests = parsed["digests"] or "Digest" in form
     rows = [row for one in found for row in image_rows(one, short, digests)]
@@ -78,7 +79,7 @@ def image_rows(one: Json, short: bool, digests: bool) -> Iterator[Row]:
             "CreatedAt": local_time(created),
             "Size": human_size(size),
             "Containers": str(containers) if containers >= 0 else "N/A",
-            "VirtualSize": human_size(size),
+            "VirtualSize": human_size(size, 4),
             "SharedSize": human_size(shared) if shared >= 0 else "N/A",
             "UniqueSize": human_size(size - shared) if shared >= 0 else "N/A",
         }
@@ -120,7 +121,7 @@ IMAGES = Command(
     flags=(
         switch("all", "Show all images, intermediate ones too", "a"),
         switch("digests", "Show digests"),
-        many("filter", "Show only what matches, for example dangling=true", "f", kind="filter"),
+        filter_flag("Show only what matches, for example dangling=true"),
         FORMAT,
         switch("no-trunc", "Don't shorten ids"),
         switch("quiet", "Only ids", "q"),

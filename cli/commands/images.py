@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from ...host.errors import NotFoundError
-from ..app import App, engine_sentence
+from ..app import App
 from ..command import Command
+from ..errors import engine_sentence
 from ..flags import Parsed, many, switch, text
 from ..listing import FORMAT, Listing
 from ..units import human_ago, human_size

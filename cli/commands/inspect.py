@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ...host.errors import BayError, NotFoundError
-from ..app import App, engine_sentence
+from ..app import App
 from ..command import Command
+from ..errors import engine_sentence
 from ..flags import Parsed, UsageError, switch, text
 
 Json = dict[str, Any]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ...host.errors import BayError
-from ..app import App, engine_sentence
+from ..app import App
 from ..command import Command
+from ..errors import engine_sentence
 from ..flags import Parsed, text, whole
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ...host.errors import NotFoundError
-from ..app import App, engine_sentence
+from ..app import App
 from ..command import Command
 from ..envfile import labels
+from ..errors import engine_sentence
 from ..flags import Parsed, UsageError, many, switch, text, whole
-from ..listing import FORMAT, Listing, Row, join_labels, label_getter, parse_filters
+from ..listing import FORMAT, Listing, Row, filter_flag, join_labels, label_getter, parse_filters
 from ..table import CYAN, DIM
 from .lifecycle import each
 
@@ -56,7 +57,7 @@ def _row(one: Json, short: bool) -> Row:
         "Internal": str(bool(one.get("Internal"))).lower(),
         "Labels": join_labels(one.get("Labels")),
         "Label": label_getter(one.get("Labels")),
-        "CreatedAt": one.get("Created", ""),
+        "CreatedAt": one.get("Created", "").replace("T", " ").replace("Z", " +0000 UTC"),
     }
 
 
@@ -179,7 +180,7 @@ LS = Command(
     "List networks",
     run_ls,
     flags=(
-        many("filter", "Only what matches, for example driver=bridge", "f", kind="filter"),
+        filter_flag("Only what matches, for example driver=bridge"),
         FORMAT,
         switch("no-trunc", "Don't shorten ids"),
         switch("quiet", "Only ids", "q"),

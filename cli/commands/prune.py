@@ -7,13 +7,13 @@ from typing import Any
 
 from ..app import App
 from ..command import Command
-from ..flags import Flag, Parsed, many, switch
-from ..listing import parse_filters
+from ..flags import Flag, Parsed, switch
+from ..listing import filter_flag, parse_filters
 from ..units import human_size
 
 Json = dict[str, Any]
 
-_FILTER = many("filter", "Only what matches, for example until=24h or label=x", kind="filter")
+_FILTER = filter_flag("Only what matches, for example until=24h or label=x", short="")
 _FORCE = switch("force", "Don't ask", "f")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..app import App
 from ..command import Command
-from ..flags import Parsed, many, switch, whole
-from ..listing import FORMAT, Listing, Row, join_labels, label_getter, parse_filters
+from ..flags import Parsed, switch, whole
+from ..listing import FORMAT, Listing, Row, filter_flag, join_labels, label_getter, parse_filters
 from ..table import CYAN, DIM
 from ..units import human_ago, human_size
 
@@ -119,11 +119,9 @@ def ports_cell(ports: list[Json]) -> str:
         private = port["PrivatePort"]
         for span in spans:
             gap = private - span[3]
-            if (
-                span[:2] == [address, kind]
-                and gap == 1
-                and (span[5] + 1 == public if public else not span[5])
-            ):
+            # Docker joins published ports only where inside and outside are the same.
+            joins = span[5] == span[3] and public == private if public else not span[5]
+            if span[:2] == [address, kind] and gap == 1 and joins:
                 span[3], span[5] = private, public
                 break
         else:
@@ -146,7 +144,7 @@ PS = Command(
     run_ps,
     flags=(
         switch("all", "Show all containers, not only those that run", "a"),
-        many("filter", "Show only what matches, for example status=exited", "f", kind="filter"),
+        filter_flag("Show only what matches, for example status=exited"),
         FORMAT,
         whole("last", "Show the last n created containers, in any state", "n", default=-1),
         switch("latest", "Show the container created last, in any state", "l"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+
+from ...host.errors import BayError
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, switch, text
@@ -19,7 +22,11 @@ from .lifecycle import each
 def run_start(app: App, parsed: Parsed) -> int:
     """Start each; with --attach stay with the one named, and give its exit code."""
     if not (parsed["attach"] or parsed["interactive"]):
-        return each(app, parsed.args, lambda name: app.client.post(f"/containers/{name}/start"))
+        failed: list[str] = []
+        code = each(app, parsed.args, functools.partial(_start, app, failed))
+        if failed:
+            app.err(f"Error: failed to start containers: {', '.join(failed)}")
+        return code
     if len(parsed.args) > 1:
         raise UsageError("you cannot start and attach multiple containers at once")
     found = app.client.get(f"/containers/{parsed.args[0]}/json")
@@ -48,6 +55,14 @@ def run_start(app: App, parsed: Parsed) -> int:
     with SignalProxy(app.client, found["Id"]):
         pump(session, form, resize, started)
         return waiter.result()
+
+
+def _start(app: App, failed: list[str], name: str) -> None:
+    try:
+        app.client.post(f"/containers/{name}/start")
+    except BayError:
+        failed.append(name)
+        raise
 
 
 START = Command(

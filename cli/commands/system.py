@@ -9,8 +9,9 @@ from typing import Any
 from ...client.client import API_VERSION
 from ...host.errors import BayError
 from ...host.version import VERSION
-from ..app import App, engine_sentence
+from ..app import App
 from ..command import Command
+from ..errors import engine_sentence
 from ..flags import Parsed, text
 from ..units import binary_size
 

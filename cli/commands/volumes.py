@@ -8,7 +8,7 @@ from ..app import App
 from ..command import Command
 from ..envfile import labels
 from ..flags import Parsed, UsageError, many, switch, text
-from ..listing import FORMAT, Listing, Row, join_labels, label_getter, parse_filters
+from ..listing import FORMAT, Listing, Row, filter_flag, join_labels, label_getter, parse_filters
 from ..table import CYAN
 from ..units import human_size
 from .lifecycle import each
@@ -86,7 +86,7 @@ LS = Command(
     "List volumes",
     run_ls,
     flags=(
-        many("filter", "Only what matches, for example dangling=true", "f", kind="filter"),
+        filter_flag("Only what matches, for example dangling=true"),
         FORMAT,
         switch("quiet", "Only names", "q"),
     ),

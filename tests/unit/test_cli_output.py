@@ -12,8 +12,8 @@ from bayplan.cli.commands.events import line_of
 from bayplan.cli.commands.imagelist import names_of
 from bayplan.cli.commands.ps import LISTING, container_row, ellipsis, ports_cell
 from bayplan.cli.commands.pull import full_name, split_reference
-from bayplan.cli.flags import UsageError
-from bayplan.cli.listing import parse_filters
+from bayplan.cli.flags import UsageError, parse
+from bayplan.cli.listing import filter_flag, parse_filters
 from bayplan.cli.progress import show_progress
 from bayplan.cli.when import parse_when
 from bayplan.host.errors import BayError
@@ -87,8 +87,9 @@ def test_a_container_in_a_list(capsys: pytest.CaptureFixture[str]) -> None:
         ([("", 80, 0, "tcp")], "80/tcp"),
         ([("0.0.0.0", 80, 8080, "tcp"), ("::", 80, 8080, "tcp")],
          "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"),
+        ([("0.0.0.0", 81, 81, "tcp"), ("0.0.0.0", 80, 80, "tcp")], "0.0.0.0:80-81->80-81/tcp"),
         ([("0.0.0.0", 81, 8081, "tcp"), ("0.0.0.0", 80, 8080, "tcp")],
-         "0.0.0.0:8080-8081->80-81/tcp"),
+         "0.0.0.0:8080->80/tcp, 0.0.0.0:8081->81/tcp"),
         ([("0.0.0.0", 80, 8080, "tcp"), ("0.0.0.0", 81, 9000, "tcp")],
          "0.0.0.0:8080->80/tcp, 0.0.0.0:9000->81/tcp"),
         ([("", 80, 0, "tcp"), ("", 81, 0, "tcp"), ("", 82, 0, "udp")], "80-81/tcp, 82/udp"),
@@ -137,13 +138,15 @@ def test_references(reference: str, name: str, tag: str, full: str) -> None:
 
 
 def test_filters() -> None:
-    assert parse_filters(["label=a=b", "label=c", "Status=exited"]) == {
+    flags = (filter_flag(""),)
+    words = ["-f", "label=a=b", "--filter=label=c", "-f", "Status=exited"]
+    assert parse_filters(parse(flags, words)["filter"]) == {
         "label": ["a=b", "c"],
         "status": ["exited"],
     }
     assert parse_filters([]) is None
     with pytest.raises(UsageError, match="bad format of filter"):
-        parse_filters(["status"])
+        parse(flags, ["-f", "status"])
 
 
 def test_ellipsis_is_one_character() -> None:
@@ -169,7 +172,7 @@ def test_an_event_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
         "Actor": {"ID": "abc", "Attributes": {"name": "x", "exitCode": "1"}},
         "timeNano": 1_000_000_042,
     }
-    line = "1970-01-01T00:00:01.000000042+00:00 container die abc (exitCode=1, name=x)"
+    line = "1970-01-01T00:00:01.000000042Z container die abc (exitCode=1, name=x)"
     assert line_of(event) == line
 
 
