@@ -39,20 +39,20 @@ class NetKernel:
         """Where a container's namespace is pinned."""
         return self._folder / container
 
-    async def setup(self, bridges: list[Bridge], ports: list[PortRow]) -> str | None:
-        """Make or adopt all bridges and put the firewall in place; a warning for the user, if any.
+    async def setup(self, bridges: list[Bridge], ports: list[PortRow]) -> None:
+        """Make or adopt all bridges and put the firewall in place. Raises OSError or NftError."""
 
-        Raises OSError or NftError.
-        """
-
-        def work() -> str | None:
+        def work() -> None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
             self.firewall.load(Contents(bridges, publications(ports)))
             for each in bridges:
                 bridge.ensure(self.host, each)
-            return forwarding.allow(_patterns(self._options))
 
-        return await whole(offload(work))
+        await whole(offload(work))
+
+    async def allow(self) -> str | None:
+        """Get past others' FORWARD rules: see `forwarding.allow`; a warning for the user, if any."""
+        return await whole(offload(forwarding.allow, _patterns(self._options)))
 
     async def add_bridge(self, made: Bridge) -> None:
         """Make a bridge and let the firewall know. Raises OSError or NftError."""

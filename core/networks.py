@@ -69,8 +69,10 @@ class Networks:
             netdefaults.missing, self._state, self._options, self._kernel.host
         ):
             await self._save(network)
-        warning = await self._kernel.setup(self._bridges(), self._rows())
-        self.warnings = [warning] if warning else []
+        await self._kernel.setup(self._bridges(), self._rows())
+        # Two programs of some 10 ms each, in nobody's way.
+        self._allowing = asyncio.ensure_future(self._allow())
+        self._stack.push_async_callback(asyncio.wait, [self._allowing])
         self._keeper = NetKeeper(
             self._options.table,
             lambda: self._kernel.restore(self._bridges(), self._rows()),
@@ -86,6 +88,12 @@ class Networks:
             self._joining.proxies.start(self._joining.claims.of(container), rows)
         self._stack.push_async_callback(self._keeper.close)
 
+    async def _allow(self) -> None:
+        warning = await self._kernel.allow()
+        if warning is not None:
+            self.warnings = [warning]
+            _log.warning("%s", warning)
+
     def _bridges(self) -> builtins.list[Bridge]:
         networks = self._state.networks.values()
         return [network.bridge() for network in networks if network.driver == "bridge"]
@@ -99,6 +107,7 @@ class Networks:
 
     async def purge(self) -> None:
         """Take every bridge, pin and rule of this engine away; for `bay engine purge`."""
+        await asyncio.wait([self._allowing])
         await self._keeper.close()
         bridges = [item for item in self._state.networks.values() if item.link]
         await self._kernel.clear([item.link for item in bridges if not item.adopted])
