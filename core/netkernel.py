@@ -51,7 +51,7 @@ class NetKernel:
         await whole(offload(work))
 
     async def allow(self) -> str | None:
-        """Get past others' FORWARD rules: see `forwarding.allow`; a warning for the user, if any."""
+        """Get past others' FORWARD rules: see `forwarding.allow`; a warning, if any."""
         return await whole(offload(forwarding.allow, _patterns(self._options)))
 
     async def add_bridge(self, made: Bridge) -> None:
