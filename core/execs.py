@@ -21,7 +21,7 @@ from ..host import process
 from ..host.errors import BayError, ConflictError, InvalidError, NotFoundError
 from ..host.files import read_text, write_json
 from ..host.threads import offload
-from . import specprocess
+from . import commandcheck, specprocess
 from .console import Console, Session
 from .events import Events
 from .options import Options
@@ -185,6 +185,7 @@ class Execs:
         # What the container's processes see, mounts included, is what users are looked up in.
         rootfs = Path(f"/proc/{found.container.state.pid}/root")
         value = specprocess.exec_process(found.container, spec["process"], found.config, rootfs)
+        commandcheck.check(rootfs, value["args"], value["env"], value["cwd"], "exec")
         write_json(found.folder / "process.json", value)
 
     async def _follow(self, found: Exec, conmon: Supervisor) -> None:

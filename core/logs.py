@@ -104,7 +104,7 @@ async def read(
     """
     reader = _Reader(path)
     try:
-        await offload(reader.open, tail)
+        await offload(reader.open, tail, follow)
         woken = asyncio.Event()
         ended = False
         watch = None
@@ -161,11 +161,18 @@ class _Reader:
         self._fd = -1
         self._later: list[int] = []
         self._rest = b""
+        # Where the newest file ended, when that is the end.
+        self._end: int | None = None
         self.joiner = Joiner()
 
-    def open(self, tail: int | None) -> None:
-        """Open every file there is, at the beginning or before the last `tail` entries."""
+    def open(self, tail: int | None, follow: bool) -> None:
+        """Open every file there is, at the beginning or before the last `tail` entries.
+
+        Without `follow` what is written from now on is left out.
+        """
         files = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in _files(self._path)]
+        if files and not follow:
+            self._end = os.fstat(files[-1]).st_size
         if tail is not None:
             wanted = tail
             for index in range(len(files) - 1, -1, -1):
@@ -192,7 +199,12 @@ class _Reader:
         """The next entries, perhaps none; None at the end of what is there now."""
         if self._fd < 0 and not self._reopened():
             return None
-        block = os.read(self._fd, _BLOCK)
+        size = _BLOCK
+        if self._end is not None and not self._later:
+            size = max(0, min(size, self._end - os.lseek(self._fd, 0, os.SEEK_CUR)))
+        block = os.read(self._fd, size)
+        if not block and self._end is not None:
+            return [] if self._advance() else None
         if not block:
             return [] if self._advance() or self._reopened() else None
         lines = (self._rest + block).split(b"\n")

@@ -24,20 +24,25 @@ def explain(log: str, message: str, args: Sequence[str], verb: str) -> RuntimeFa
     """
     said = last_error(log) or last_error(message) or "the runtime ended without a word"
     code, reason = classify(said, args[0] if args else "")
-    return RuntimeFailedError(f"OCI runtime {verb} failed: {reason}: unknown", code)
+    return failure(verb, code, reason)
+
+
+def failure(verb: str, code: int, reason: str) -> RuntimeFailedError:
+    """The error in Docker's frame; 126 and 127 are of a command that cannot start."""
+    start = "unable to start container process: " if code in (126, 127) else ""
+    return RuntimeFailedError(f"OCI runtime {verb} failed: {start}{reason}: unknown", code)
 
 
 def classify(said: str, command: str) -> tuple[int, str]:
     """Docker's exit code and reason: 127 not found, 126 not executable, 125 anything else."""
-    start = "unable to start container process: exec"
     # crun says so of a path, too.
     if _NOT_IN_PATH.search(said) and "/" not in command:
-        return 127, f'{start}: "{command}": executable file not found in $PATH'
+        return 127, f'exec: "{command}": executable file not found in $PATH'
     if _DIRECTORY.search(said):
-        return 126, f'{start}: "{command}": is a directory'
+        return 126, f'exec: "{command}": is a directory'
     if _MISSING.search(said) or _NOT_IN_PATH.search(said):
-        return 127, f'{start}: "{command}": stat {command}: no such file or directory'
+        return 127, f'exec: "{command}": stat {command}: no such file or directory'
     if _DENIED.search(said):
         reason = "exec format error" if "format error" in said.lower() else "permission denied"
-        return 126, f'{start}: "{command}": {reason}'
+        return 126, f'exec: "{command}": {reason}'
     return 125, said

@@ -15,8 +15,10 @@ from bayplan.core.execs import Execs
 from bayplan.core.options import Options
 from bayplan.core.runtime import Runtime
 from bayplan.core.types import Container
+from bayplan.host import cgroups
 from bayplan.host.errors import ConflictError, InvalidError, NotFoundError, RuntimeFailedError
 from support.sandbox import Sandbox, make_rootfs, read_all
+from support.waiting import wait_until
 
 
 @pytest.fixture(params=["crun", "runc"])
@@ -86,6 +88,10 @@ async def test_command_that_cannot_run(sandbox: Sandbox, command: str, code: int
         assert caught.value.code == code
         assert f'exec: "{command}": ' in caught.value.message
         assert execs.inspect(key)["ExitCode"] == code
+        folder = cgroups.layout().folder("pids", sandbox.runtime.cgroup(container.id))
+        assert folder is not None
+        pids = folder / "pids.current"
+        await asyncio.to_thread(wait_until, lambda: pids.read_text() == "1\n", "no zombie is left")
         assert not list((container.bundle / "execs").iterdir())
 
 

@@ -142,3 +142,16 @@ async def test_follow_of_a_truncated_log(tmp_path: Path) -> None:
     log.write_bytes(line(2, "2"))
     assert (await asyncio.wait_for(anext(source), 5)).data == b"2\n"
     await source.aclose()  # type: ignore[attr-defined] # an async generator
+
+
+async def test_what_is_written_while_reading_is_left_out(tmp_path: Path) -> None:
+    """`--tail 2` of a busy container is two lines."""
+    log = tmp_path / "ctr.log"
+    (tmp_path / "ctr.log.1").write_bytes(line(0, "0"))
+    log.write_bytes(b"".join(line(n, str(n)) for n in range(1, 5)))
+    source = logs.read(log, tail=5)
+    seen = [(await anext(source)).data]
+    with log.open("ab") as file:
+        file.write(line(9, "late"))
+    seen += [entry.data async for entry in source]
+    assert seen == [b"0\n", b"1\n", b"2\n", b"3\n", b"4\n"]
