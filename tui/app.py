@@ -17,7 +17,10 @@ from .screens.main import MainScreen
 
 
 class BayApp(App[None], inherit_bindings=False):
-    """Bayplan's full-screen app; holds no state that matters."""
+    """Bayplan's full-screen app; holds no state that matters.
+
+    `pace` is the seconds between two looks at the host, None for one look at the start.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = "Bayplan"
@@ -32,16 +35,19 @@ class BayApp(App[None], inherit_bindings=False):
         read_host: Callable[[], Figures] = hostinfo.read,
         clock: Callable[[], float] = time.time,
         theme_name: str | None = None,
+        pace: float | None = 1.0,
     ) -> None:
-        super().__init__()
+        # Textual chooses here, before it knows our theme, how it drops the colours: with its other
+        # way the terminal's default colours both become black.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         for one in theme.THEMES:
             self.register_theme(one)
         self.theme = theme_name or theme.choose(os.environ)
-        self._main = MainScreen(dialer, read_host=read_host, clock=clock)
+        self.main = MainScreen(dialer, read_host=read_host, clock=clock, pace=pace)
 
     def get_default_screen(self) -> MainScreen:
         """There is one screen; all others are dialogs over it."""
-        return self._main
+        return self.main
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our tones, for the themes that do not bring them."""

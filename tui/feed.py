@@ -20,6 +20,7 @@ from .source import Source
 SETTLE = 0.1  # seconds in which a burst of events becomes one refresh
 # Docker writes "die" before its list says so: what changed is looked at once more a second later.
 CONFIRM = 1.0
+PAST = 3600  # seconds of events asked for at the start
 AT_ONCE = 8  # concurrent stats requests to an engine without /bay/samples
 
 # What an event of a type can change. A container's coming and going changes counts elsewhere too.
@@ -38,7 +39,14 @@ class Feed:
     Kinds are those of the model, and "samples", "events", "link".
     """
 
-    def __init__(self, source: Source, model: Model, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        model: Model,
+        changed: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
         self.source = source
         self.model = model
         self._changed = changed
@@ -69,7 +77,10 @@ class Feed:
     async def _connected(self) -> None:
         version, info = await asyncio.gather(self.source.get("/version"), self.source.get("/info"))
         self.model.version, self.model.info = version, info
-        async with self.source.lines("/events") as events, asyncio.TaskGroup() as group:
+        since = str(int(self._clock()) - PAST)
+        lines = self.source.lines("/events", since=since)
+        async with lines as events, asyncio.TaskGroup() as group:
+            self.model.events.clear()
             # The lists are read after the subscription began, so that no change falls between.
             await self._refresh(set(KINDS))
             self.model.link, self.model.trouble = "up", ""

@@ -16,7 +16,7 @@ CONTAINERS = (
     Column("cpu_line", "", 6, 20, rank=2),
     Column("memory", "MEM", 5, rank=1, right=True),
     Column("memory_line", "", 6, 20, rank=3),
-    Column("image", "IMAGE", 9, 28, rank=5),
+    Column("image", "IMAGE", 14, 28, rank=5),
     Column("ports", "PORTS", 8, 24, rank=4),
     Column("network", "NET", 7, 14, rank=7),
     Column("pids", "PIDS", 4, rank=8, right=True),

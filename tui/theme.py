@@ -49,6 +49,21 @@ _ANSI = {
     "bar-off": "ansi_default",
 }
 
+# What Textual's own stylesheets want of a theme of the terminal's colours.
+_ANSI_MORE = {
+    "ansi-background": "ansi_black",
+    "ansi-foreground": "ansi_white",
+    "border-blurred": "ansi_bright_black",
+    "block-cursor-foreground": "ansi_black",
+    "block-cursor-background": "ansi_white",
+    "input-cursor-background": "ansi_white",
+    "input-cursor-foreground": "ansi_black",
+    "input-selection-background": "ansi_bright_blue",
+    "input-selection-foreground": "ansi_black",
+    "screen-selection-background": "ansi_bright_blue",
+    "screen-selection-foreground": "ansi_black",
+}
+
 
 def _theme(
     name: str, accent: str, ground: str, raised: str, tones: dict[str, str], dark: bool
@@ -69,6 +84,7 @@ def _theme(
         ansi=ground.startswith("ansi"),
         variables={
             **tones,
+            **(_ANSI_MORE if ground.startswith("ansi") else {}),
             "input-cursor-text-style": "reverse",
             "block-cursor-text-style": "bold",
             "scrollbar": tones["line"],

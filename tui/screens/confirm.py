@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Label
 
 from ..verbs import Deed
+from ..widgets.field import Toggle
 
 
 class Confirm(ModalScreen[dict[str, bool] | None]):
@@ -33,7 +34,7 @@ class Confirm(ModalScreen[dict[str, bool] | None]):
             if deed.detail:
                 yield Label(deed.detail, markup=False, classes="detail")
             for name, label, on in deed.options:
-                yield Checkbox(label, on, id=f"option-{name}", compact=True)
+                yield Toggle(label, on, id=f"option-{name}")
             yield Label(f"$ {deed.command}", markup=False, classes="command")
             with Horizontal(classes="buttons"):
                 yield Button(f"[u]Y[/]es, {deed.title.lower()}", id="yes", compact=True)

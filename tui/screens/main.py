@@ -50,15 +50,17 @@ class MainScreen(Acting):
         *,
         read_host: Callable[[], Figures],
         clock: Callable[[], float] = time.time,
+        pace: float | None = 1.0,
     ) -> None:
         super().__init__()
         self.dialer = dialer
         self.source = Source(dialer.dial, dialer.name)
         self.model = Model()
         self.host = HostHistory()
-        self.feed = Feed(self.source, self.model, self._changed)
+        self.feed = Feed(self.source, self.model, self._changed, clock)
         self._read_host = read_host
         self._clock = clock
+        self._pace = pace
         self._host_at = 0.0
         self.last_command = ""
         self.pulls: dict[str, Pull] = {}
@@ -93,8 +95,9 @@ class MainScreen(Acting):
     def on_mount(self) -> None:
         """Start reading the engine and the host."""
         self._measure()
-        self.set_interval(1, self._measure)
-        self.set_interval(10, self._age)
+        if self._pace is not None:
+            self.set_interval(self._pace, self._measure)
+            self.set_interval(self._pace * 10, self._age)
         for kind in KINDS:
             self.table(kind).sort_by(*self._sorts[kind])
             self._retitle(kind)
@@ -149,6 +152,19 @@ class MainScreen(Acting):
                     table.go(index)
                     break
         self._retitle(kind)
+        if kind == "containers":
+            self._fit_list()
+
+    def _fit_list(self) -> None:
+        """Give the containers the lines they need, where the screen has other lists to show too."""
+        table = self.table("containers")
+        if self.has_class("-narrow"):
+            table.styles.height = None
+            return
+        most = max(8, self.size.height * 45 // 100)
+        wanted = min(most, max(9, len(self.model.containers) + 4))
+        if table.styles.height is None or table.styles.height.value != wanted:
+            table.styles.height = wanted
 
     def redraw(self, kind: str) -> None:
         """Draw the list `kind` anew from the model."""
@@ -255,6 +271,7 @@ class MainScreen(Acting):
     def on_resize(self) -> None:
         """The titles depend on which lists are seen."""
         self.call_after_refresh(self._arrange)
+        self.call_after_refresh(self._fit_list)
 
     def on_table_highlighted(self, event: Table.Highlighted) -> None:
         """The cursor moved: the detail follows it."""

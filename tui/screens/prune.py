@@ -10,6 +10,7 @@ from textual.widgets import Button, Checkbox, Label
 
 from ..prune import Waste
 from ..text import size
+from ..widgets.field import Toggle
 
 SHOWN = 6  # names listed per kind
 
@@ -38,11 +39,10 @@ class Prune(ModalScreen[list[Waste] | None]):
                 label = f"{count:3} {waste.title}"
                 if waste.size:
                     label += f" · {size(waste.size, 1000)}"
-                yield Checkbox(
+                yield Toggle(
                     label,
                     bool(count) and waste.at_first,
                     id=f"waste-{waste.key}",
-                    compact=True,
                     disabled=not count,
                 )
                 if count:

@@ -12,6 +12,7 @@ from textual.widgets import Input, Label
 from .. import text
 from ..cells import Span
 from ..pulls import Pull
+from ..widgets.field import Field
 from ..widgets.hostline import meter
 from ..widgets.toned import Toned
 
@@ -28,7 +29,7 @@ class AskImage(ModalScreen[str]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Pull an image"
             box.border_subtitle = "↵ pulls · esc"
-            yield Input(placeholder="name, name:tag or registry/name:tag", compact=True)
+            yield Field(placeholder="name, name:tag or registry/name:tag")
             yield Label("$ bay pull", classes="command", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -11,6 +11,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Select
 
 from ...host.errors import InvalidError
 from ..runspec import RESTARTS, RunSpec
+from ..widgets.field import Field, Toggle
 
 _FIELDS = (
     ("image", "Image", "name:tag"),
@@ -51,12 +52,11 @@ class Run(ModalScreen[RunSpec | None]):
                         yield Label(label)
                         value = self._image if name == "image" else ""
                         suggest = SuggestFromList(self._images) if name == "image" else None
-                        yield Input(
+                        yield Field(
                             value,
                             placeholder=hint,
                             id=f"run-{name}",
                             suggester=suggest,
-                            compact=True,
                         )
                 with Horizontal(classes="field"):
                     yield Label("Network")
@@ -75,8 +75,8 @@ class Run(ModalScreen[RunSpec | None]):
                         id="run-restart",
                         compact=True,
                     )
-                yield Checkbox("with a terminal, and go into it", id="run-terminal", compact=True)
-                yield Checkbox("remove it when it ends", id="run-remove", compact=True)
+                yield Toggle("with a terminal, and go into it", id="run-terminal")
+                yield Toggle("remove it when it ends", id="run-remove")
             yield Label("", id="line", classes="command", markup=False)
             yield Label("", id="wrong", markup=False)
             with Horizontal(classes="buttons"):

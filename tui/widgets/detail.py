@@ -11,7 +11,7 @@ from textual.widgets import ContentSwitcher
 
 from ..model import Model, container_name
 from ..source import Source
-from ..text import short_id
+from ..text import image_name, short_id
 from .inspect import Inspect
 from .listing import Listing
 from .logs import Logs
@@ -139,7 +139,10 @@ class Detail(Container):
     def _called(self) -> str:
         if self.kind == "containers":
             summary = self._model.container(self.target)
-            return f"[$bright]{container_name(summary)}[/]" if summary else ""
+            if summary is None:
+                return ""
+            image = image_name(str(summary.get("Image", "")))
+            return f"[$bright]{container_name(summary)}[/] · {image}"
         identifier, _, name = self.target.partition(" ")
         return name or short_id(identifier)
 

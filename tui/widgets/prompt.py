@@ -10,6 +10,8 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from .field import Field
+
 
 class Prompt(Horizontal):
     """Asks for a word and gives it on with each key; hidden while nothing is asked."""
@@ -23,7 +25,7 @@ class Prompt(Horizontal):
     def compose(self) -> ComposeResult:
         """A label and the input."""
         yield Label()
-        yield Input(compact=True)
+        yield Field()
 
     def ask(self, label: str, value: str, back: Widget, tell: Callable[[str], None]) -> None:
         """Ask; `tell` gets the word as it grows, `back` has the focus again in the end."""

@@ -278,17 +278,19 @@ class Table(Toned, can_focus=True):
         if current:
             base = "table--cursor" if self.has_focus else "table--cursor-blurred"
         plain = self.style_of("", base)
+        # With the terminal's sixteen colours the cursor is reverse: one bar, not a patchwork.
+        flat = current and self.has_focus and self.app.native_ansi_color
         marked = row.id in self.marked
         edge = "▌" if current and self.has_focus else " "
         segments = [
-            Segment(edge, self.style_of("accent", base)),
-            Segment("+" if marked else " ", self.style_of("warn", base)),
+            Segment(edge, self.style_of("" if flat else "accent", base)),
+            Segment("+" if marked else " ", self.style_of("" if flat else "warn", base)),
         ]
         for column, wide in self._layout_columns():
             content: Cell = row.cells[column.key]
             if column.key.endswith("_line"):
                 content = tuple((text[-wide:], tone) for text, tone in content)
             for text, tone in clip(content, wide, column.right):
-                segments.append(Segment(text, self.style_of(tone, base)))
+                segments.append(Segment(text, self.style_of("" if flat else tone, base)))
             segments.append(Segment(" ", plain))
         return Strip(segments).adjust_cell_length(width, plain)

@@ -1,0 +1,108 @@
+"""An engine that only repeats what a real one said: the snapshot tests' world stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from bayplan.client.hosts import Host
+from bayplan.tui.app import BayApp
+from bayplan.tui.dialing import Dialer
+from bayplan.tui.hostinfo import Figures
+
+RECORDING = Path(__file__).with_name("recording.json")
+ENDLESS = ("/events", "/bay/samples/stream", "/logs")
+
+
+class Replay:
+    """Serves a recording on a unix socket; streams stay open after their last byte, as they do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        recorded = json.loads(RECORDING.read_text())
+        self.now: float = recorded["time"]
+        self.replies: dict[str, Any] = recorded["replies"]
+        self.asked: list[str] = []
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+
+    async def stop(self) -> None:
+        """Go away as an engine does that is killed: every connection breaks."""
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._open):
+            writer.transport.abort()
+        self.path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
+            path = unquote(target.partition("?")[0])
+            self.asked.append(f"{method} {path}")
+            status, body = self._answer(method, path)
+            headers = f"HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n"
+            writer.write(headers.encode() + body)
+            await writer.drain()
+            if status == 200 and path.endswith(ENDLESS):
+                await reader.read()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the screen hung up first
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    def _answer(self, method: str, path: str) -> tuple[int, bytes]:
+        if path == "/bay/samples/stream":
+            return 200, b""
+        entry = self.replies.get(path) if method == "GET" else None
+        if entry is None:
+            return 404, json.dumps({"message": f"not recorded: {method} {path}"}).encode()
+        if "bytes" in entry:
+            return entry["status"], base64.b64decode(entry["bytes"])
+        return entry["status"], json.dumps(entry["json"]).encode()
+
+
+class StillDialer(Dialer):
+    """A dialer whose address on the screen does not depend on the test's folder."""
+
+    name = "/run/bay/bay.sock"  # type: ignore[assignment]  # a constant in place of the property
+
+
+FIGURES = Figures(
+    name="harbour",
+    cpus=8,
+    cpu=23.0,
+    memory_used=11 << 30,
+    memory_total=32 << 30,
+    load=(1.72, 1.4, 0.95),
+    disk_used=182 << 30,
+    disk_total=512 << 30,
+    rx=0,
+    tx=0,
+)
+
+
+def still_app(replay: Replay, theme: str = "bay-dark") -> BayApp:
+    """The app on a recorded engine, with a clock that stands and a host that does not change."""
+    app = BayApp(
+        StillDialer(Host("unix", path=str(replay.path))),
+        read_host=lambda: FIGURES,
+        clock=lambda: replay.now,
+        theme_name=theme,
+        pace=None,
+    )
+    history = app.main.host
+    history.cpu.extend(
+        20 + 15 * ((n * 7) % 11) / 11 + (25 if n % 40 > 33 else 0) for n in range(400)
+    )
+    history.memory.extend(30 + n / 100 for n in range(400))
+    return app

@@ -1,0 +1,95 @@
+"""How the screen looks, at three sizes, on what a real engine once said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from bayplan.tui.widgets.logs import Logs
+from replay import Replay, still_app
+from steps import app_of, connected, go_to, until
+from textual.pilot import Pilot
+
+Before = Callable[[Pilot[None]], Awaitable[None]]
+SIZES = ((80, 24), (120, 36), (200, 60))
+
+
+def ready(*keys: str, name: str = "web") -> Before:
+    """Wait for the engine's answers, go to `name`, press `keys`, wait for what they asked for."""
+
+    async def before(pilot: Pilot[None]) -> None:
+        main = app_of(pilot).main
+        await connected(pilot)
+        await until(pilot, lambda: main.model.samples, "samples")
+        await until(pilot, lambda: main.model.events, "events")
+        await go_to(pilot, name)
+        for key in keys:
+            await pilot.press(key)
+        reading = ("inspect", "layers", "prune")
+        workers = pilot.app.workers
+        await until(
+            pilot,
+            lambda: (
+                all(one.is_finished for one in workers if one.group in reading)
+                or len(pilot.app.screen_stack) > 1
+            ),
+            "what was read",
+        )
+        logs = main.query_one(Logs)
+        if main.kind == "containers":
+            await until(pilot, lambda: logs.buffer.total or name == "console", "the log")
+        await pilot.pause(0.1)
+
+    return before
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("view", "keys"),
+    [
+        ("lists", ()),
+        ("images", ("2",)),
+        ("inspect", ("i",)),
+        ("stats", ("g",)),
+        ("search", ("l", "slash", "t", "i", "m", "e", "d", "enter", "t")),
+        ("filter", ("slash", "s", "h", "o", "p", "enter", "o", "o")),
+        ("shell", ("right_square_bracket",)),
+    ],
+)
+def test_view(
+    view: str, keys: tuple[str, ...], size: tuple[int, int], replay: Replay, snap_compare: Any
+) -> None:
+    before = ready(*keys)
+    assert snap_compare(still_app(replay), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("view", "keys"),
+    [
+        ("run", ("2", "n")),
+        ("remove", ("d",)),
+        ("prune", ("X",)),
+        ("help", ("question_mark",)),
+        ("pull", ("2", "p")),
+    ],
+)
+def test_dialog(
+    view: str, keys: tuple[str, ...], size: tuple[int, int], replay: Replay, snap_compare: Any
+) -> None:
+    before = ready(*keys)
+    assert snap_compare(still_app(replay), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["bay-light", "bay-ansi"])
+def test_theme(theme: str, replay: Replay, snap_compare: Any) -> None:
+    app = still_app(replay, theme)
+    assert snap_compare(app, terminal_size=(120, 36), run_before=ready())
+
+
+def test_without_colour(replay: Replay, snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR leaves words, glyphs, bold and reverse: nothing is said by colour alone."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = still_app(replay, "bay-ansi")
+    assert snap_compare(app, terminal_size=(120, 36), run_before=ready())
