@@ -130,10 +130,22 @@ async def clear(context: Context, container: Container, pid: int = 0) -> None:
     await context.runtime.delete(container.id, force=True)
     await context.networks.leave(container.id)
     await offload(cgroups.remove, path)
+    await _unmount_volumes(context, container)
     await offload(shm.remove, context.options, container.id)
     with contextlib.suppress(NotFoundError):  # a removal that a crash interrupted took it
         await offload(context.store.snapshots.unmount, container.id)
     await offload(files.unlink, context.options.run_root / "exits" / container.id)
+
+
+async def _unmount_volumes(context: Context, container: Container) -> None:
+    """Volumes with driver options are mounts: away with those no running container uses."""
+    own = {point["Name"] for point in container.mounts if point["Type"] == "volume"}
+    for other in context.roster.all():
+        if own and other.id != container.id and (other.state.running or other.phase):
+            own -= {point["Name"] for point in other.mounts if point["Type"] == "volume"}
+    for name in own:
+        with contextlib.suppress(NotFoundError):
+            await offload(context.store.volumes.unmount, name)
 
 
 async def stop_tasks(context: Context) -> None:
