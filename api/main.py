@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -75,12 +76,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if os.geteuid() != 0:
             raise BayError("the engine needs root: it mounts, and makes networks; use sudo")
+        _allow_descriptors()
         with only_engine(options):
             asyncio.run(run(options))
     except (BayError, OSError) as error:
         log.error("%s", error)
         return 1
     return 0
+
+
+def _allow_descriptors() -> None:
+    """Have room for open files: a shell's 1024 are a few ranges of published ports."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextlib.contextmanager
