@@ -22,7 +22,7 @@ async def connect(joining: Joining, network: Network, container: Container, give
             raise ForbiddenError(
                 f"endpoint with name {container.name} already exists in network {network.name}"
             )
-        if not container.state.running:
+        if not _is_joined(joining, container):
             filled = netviews.settings(given, network, None)
             if network.user_defined:
                 filled["DNSNames"] = netviews.dns_names(container, given)
@@ -57,6 +57,11 @@ def members(joining: Joining, container: Container) -> list[tuple[Network, Endpo
         (joining.state.networks[endpoint.network], endpoint)
         for endpoint in joining.state.endpoints.get(container.id, [])
     ]
+
+
+def _is_joined(joining: Joining, container: Container) -> bool:
+    """Whether it has a namespace: also while it is being started."""
+    return container.state.running or container.id in joining.state.endpoints
 
 
 def _check_mode(network: Network, container: Container, *, joining_it: bool) -> None:
@@ -147,7 +152,7 @@ async def _move_ports(
 
 async def _saved(joining: Joining, container: Container) -> None:
     """Write the container's row, and its hosts and resolv.conf while it runs."""
-    if container.state.running:
+    if _is_joined(joining, container):
         await joining.dns.ensure(container)
         await offload(etcfiles.write, container, joining.options)
     await joining.roster.save(container)

@@ -107,7 +107,7 @@ def _pools(
 def _check_options(state: NetState, given: dict[str, str], link: str, key: str) -> None:
     if not _LINK_NAME.match(link):
         raise InvalidError(f"invalid bridge name {link!r}: 1 to 15 letters, digits, _ . -")
-    for other in state.networks.values():
+    for other in state.all():
         if other.link == link:
             raise ForbiddenError(
                 f"cannot create network {key} ({link}): conflicts with network {other.id} "

@@ -68,9 +68,13 @@ class NetState:
         for version in (4, 6):
             self._addresses.pop((network.id, version), None)
 
+    def all(self) -> list[Network]:
+        """Every network; a copy, as requests are validated in threads."""
+        return list(self.networks.values())
+
     def find(self, ref: str) -> Network:
         """The network of that name, id, or prefix of an id. Raises NotFoundError."""
-        for network in self.networks.values():
+        for network in self.all():
             if ref == network.name:
                 return network
         hits = [key for key in self.networks if ref and key.startswith(ref)]
@@ -84,7 +88,7 @@ class NetState:
 
     def has(self, name: str) -> bool:
         """Whether a network is called so."""
-        return any(network.name == name for network in self.networks.values())
+        return any(network.name == name for network in self.all())
 
     def on(self, network: str) -> list[Endpoint]:
         """The endpoints on the network with that id."""
@@ -97,9 +101,7 @@ class NetState:
 
     def subnets(self) -> list[AnyNetwork]:
         """The subnets of every network."""
-        return [
-            ip_network(pool.subnet) for network in self.networks.values() for pool in network.pools
-        ]
+        return [ip_network(pool.subnet) for network in self.all() for pool in network.pools]
 
     def take(self, network: Network, container: str, settings: Json, prefix: str) -> Endpoint:
         """A new endpoint of the container, with free addresses or those `settings` ask for.
