@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..client.client import Client
@@ -68,7 +67,7 @@ class App:
         from .config import Config, config_folder
 
         given = self.options["config"]
-        return Config(Path(given) if given else config_folder())
+        return Config(given or config_folder())
 
     def _tls(self) -> Tls | None:
         """TLS as `--tls*`, `BAY_TLS_VERIFY` and `BAY_CERT_PATH` say; None for plain tcp."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -27,6 +26,8 @@ def credentials(config: Config, registry: str) -> Json:
     if not entry:
         return {}
     found: Json = {"serveraddress": registry}
+    import base64
+
     if entry.get("auth"):
         plain = base64.b64decode(entry["auth"]).decode()
         found["username"], _, found["password"] = plain.partition(":")
@@ -43,4 +44,6 @@ def auth_header(config: Config, reference: str) -> dict[str, str]:
 
 def encode(value: Json) -> str:
     """JSON in URL-safe base64, as the API's auth headers want it."""
+    import base64
+
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()

@@ -7,33 +7,33 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 from ..host.errors import InvalidError
-from ..host.files import write_atomic
 
 Json = dict[str, Any]
 
 
-def config_folder() -> Path:
+def config_folder() -> str:
     """`BAY_CONFIG`, else `bay` below XDG's config folder."""
     given = os.environ.get("BAY_CONFIG")
     if given:
-        return Path(given)
+        return given
     base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return Path(base) / "bay"
+    return os.path.join(base, "bay")
 
 
 class Config:
     """The settings in `folder`; those of a file that isn't there are empty."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "config.json"
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        # Texts, not Paths: pathlib is slow to import, and most verbs only look for a file here.
+        self.folder = os.fspath(folder)
+        self.path = os.path.join(self.folder, "config.json")
         self.values: Json = {}
         try:
-            self.values = json.loads(self.path.read_text(encoding="utf-8"))
+            with open(self.path, encoding="utf-8") as file:
+                self.values = json.load(file)
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -45,6 +45,10 @@ class Config:
 
     def save(self) -> None:
         """Write the settings: readable by this user only, as they hold credentials."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        from pathlib import Path
+
+        from ..host.files import write_atomic
+
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
         text = json.dumps(self.values, indent="\t") + "\n"
-        write_atomic(self.path, text.encode(), mode=0o600)
+        write_atomic(Path(self.path), text.encode(), mode=0o600)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..client.hosts import Host, Tls, parse_host
@@ -44,7 +45,7 @@ class Contexts:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._folder = config.folder / "contexts"
+        self._folder = Path(config.folder) / "contexts"
 
     @property
     def current(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
@@ -69,7 +68,7 @@ class _Board:
             self.out.write(_plain(message))
             self.out.flush()
             return
-        width = shutil.get_terminal_size().columns
+        width = _columns(self.out)
         text = f"{key}: {message.get('status', '')} {_bar(message, width)}".rstrip()[: width - 1]
         if key not in self.lines:
             self.lines[key] = len(self.lines)
@@ -79,6 +78,15 @@ class _Board:
             # CUU, CR, EL, text, CUD (ECMA-48)
             self.out.write(f"\x1b[{up}A\r\x1b[2K{text}\x1b[{up}B\r")
         self.out.flush()
+
+
+def _columns(out: TextIO) -> int:
+    import os
+
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except OSError:
+        return 80
 
 
 def _bar(message: Json, width: int) -> str:

@@ -6,9 +6,10 @@ import re
 
 _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
-_SIZE = re.compile(r"(-?\d+(?:\.\d+)?)\s*([kKmMgGtTpP]?)(?:[iI]?[bB])?$")
+# Compiled when used: most verbs never do.
+_SIZE = r"(-?\d+(?:\.\d+)?)\s*([kKmMgGtTpP]?)(?:[iI]?[bB])?$"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_DURATION = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
 _NS = {
     "ns": 1,
     "us": 1_000,
@@ -54,7 +55,7 @@ def parse_size(text: str) -> int:
     """
     if text == "-1":
         return -1
-    match = _SIZE.match(text)
+    match = re.match(_SIZE, text)
     if match is None or text.startswith("-"):
         raise ValueError(f"invalid size: '{text}'")
     number, unit = match.groups()
@@ -67,9 +68,11 @@ def parse_duration(text: str) -> int:
         return 0
     sign = -1 if text.startswith("-") else 1
     rest = text[1:] if text[:1] in ("+", "-") else text
-    if not rest or _DURATION.sub("", rest):
+    if not rest or re.sub(_DURATION, "", rest):
         raise ValueError(f'time: invalid duration "{text}"')
-    return sign * int(sum(float(number) * _NS[unit] for number, unit in _DURATION.findall(rest)))
+    return sign * int(
+        sum(float(number) * _NS[unit] for number, unit in re.findall(_DURATION, rest))
+    )
 
 
 def _scaled(value: float, base: int, names: tuple[str, ...], digits: int) -> str:

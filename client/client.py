@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from .errors import ProtocolError, UnreachableError, from_response
 from .hosts import Host, default_host
 from .http import Body, Response, quote, send
-from .session import Session
 from .transport import Link, connect
 
 if TYPE_CHECKING:
     import socket
+
+    from .session import Session
 
 Json = dict[str, Any]
 
@@ -120,6 +121,8 @@ class Client:
 
     def hijack(self, path: str, body: Any = None, tty: bool = False, **params: Any) -> Session:
         """POST to attach or exec start, and take the connection over as a two-way stream."""
+        from .session import Session
+
         headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
         data: bytes | None = None
         if body is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from ..host.errors import (
     BayError,
     ConflictError,
@@ -50,6 +48,8 @@ class ProtocolError(BayError):
 
 def from_response(status: int, body: bytes) -> BayError:
     """The exception for an error answer: its class by `status`, its text the daemon's message."""
+    import json
+
     text = body.decode(errors="replace").strip()
     try:
         parsed = json.loads(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
 from .frames import STDOUT, Demultiplexer
@@ -68,8 +67,10 @@ class Session:
         """
         if hasattr(self.socket, "unwrap"):
             return
-        with contextlib.suppress(OSError):
+        try:
             self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # the other side has closed all of it
 
     def close(self) -> None:
         """Let go of the streams; the process stays."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,7 +115,7 @@ def test_credentials_are_for_this_user_only(tmp_path: Path) -> None:
     config = Config(tmp_path / "x")
     config.values["auths"] = {"r.io": {"auth": base64.b64encode(b"me:pass:word").decode()}}
     config.save()
-    assert config.path.stat().st_mode & 0o777 == 0o600
+    assert os.stat(config.path).st_mode & 0o777 == 0o600
     read = Config(tmp_path / "x")
     assert credentials(read, "r.io")["password"] == "pass:word"
     header = auth_header(read, "r.io/x:1")["X-Registry-Auth"]
