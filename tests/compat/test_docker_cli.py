@@ -97,11 +97,11 @@ def test_ps_shows_what_runs(engine: EngineProcess, image: str) -> None:
 
 def test_logs_follow_to_the_end(engine: EngineProcess, image: str) -> None:
     """`logs -f` shows what was, then what comes, and ends with the container."""
-    script = "echo first; while [ ! -e /go ]; do usleep 5000; done; echo last"
+    script = "trap 'echo last; exit 0' USR1; echo first; while :; do usleep 5000; done"
     engine.docker("run", "-d", "--name", "talker", image, "sh", "-c", script, check=True)
     with engine.docker_terminal("logs", "-f", "talker") as terminal:
         terminal.wait_for("first")
-        engine.docker("exec", "talker", "touch", "/go", check=True)
+        engine.docker("kill", "--signal", "USR1", "talker", check=True)
         terminal.wait_for("last")
         assert terminal.wait() == 0
     tail = engine.docker("logs", "--tail", "1", "--timestamps", "talker", check=True).stdout
