@@ -76,9 +76,12 @@ def test_a_shell_on_a_terminal(engine: EngineProcess) -> None:
         while b"40 120" not in terminal.output:
             terminal.line("stty size; echo en''d")
             terminal.wait_for(r"end\r\n")
-        terminal.line("trap 'echo caught' INT")
+        # Ctrl-C throws away what was typed before it: it comes once the trap is set.
+        loop = "while :; do usleep 20000; done"
+        terminal.line(f"""sh -c 'trap "echo cau""ght; exit" INT; echo arm""ed; {loop}'""")
+        terminal.wait_for(r"armed\r\n")
         terminal.send("\x03")
-        terminal.wait_for(r"caught")
+        terminal.wait_for(r"caught\r\n")
         terminal.line("exit 5")
         assert terminal.wait() == 5
 
