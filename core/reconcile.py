@@ -47,7 +47,8 @@ async def start_wanted(context: Context, lifecycle: Lifecycle) -> None:
 async def _one(context: Context, lifecycle: Lifecycle, container: Container) -> None:
     state = container.state
     if state.status == "removing":
-        await removal.finish(context, container, volumes=True)
+        # Whether it was `rm -v` is not known any more: data is kept, `volume prune` finds it.
+        await removal.finish(context, container, volumes=bool(container.host_config["AutoRemove"]))
         return
     if not container.bundle.is_dir():
         # The crash was between the row and the folder: it never existed.
