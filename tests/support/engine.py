@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,16 @@ class EngineProcess:
     def _is_up(self) -> bool:
         if self._child is not None and self._child.poll() is not None:
             raise AssertionError(f"the engine ended with {self._child.returncode}:\n{self.tail()}")
+        return self._answers()
+
+    def _answers(self) -> bool:
+        """Whether an engine serves the socket, whoever started it."""
         try:
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(str(self.socket))
-        except (FileNotFoundError, ConnectionRefusedError):
+            return self.api("GET", "/_ping").status == 200
+        except (OSError, HTTPException):  # none yet, or it has just ended
             return False
-        return self.api("GET", "/_ping").status == 200
 
     def tail(self, lines: int = 60) -> str:
         """The last lines of the engine's log, whoever started it."""
@@ -219,6 +224,8 @@ class EngineProcess:
             shutil.rmtree(self.folder)
             return
         try:
+            # An engine that a client started may serve here: a second one of ours would wait for
+            # its end, and then outlive the purge.
             if not self._answers():
                 self.start()
             self.remove_containers()
@@ -230,12 +237,6 @@ class EngineProcess:
         assert not left, "left behind by the engine:\n" + "\n".join(left)
         assert not forced, "had to be cleaned by force:\n" + "\n".join(forced)
         assert not self.folder.exists(), f"{self.folder} could not be removed"
-
-    def _answers(self) -> bool:
-        try:
-            return self._is_up()
-        except (AssertionError, OSError):
-            return False
 
 
 def wait_until_clean(options: Options, timeout: float = 10) -> list[str]:
