@@ -6,7 +6,6 @@ can be given the same address; only the rows are written in a thread.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Protocol
@@ -14,7 +13,7 @@ from typing import Protocol
 from ..host.errors import InvalidError, NotFoundError
 from .ipam import Addresses, AnyNetwork, mac_for
 from .netjournal import Journal
-from .netmodel import Endpoint, Network, PortRow
+from .netmodel import Endpoint, Network, PortRow, new_id
 from .types import Container, Json
 
 
@@ -108,7 +107,7 @@ class NetState:
 
         Raises ForbiddenError when they are taken.
         """
-        key = secrets.token_hex(32)
+        key = self._new_key()
         own = self.endpoints.setdefault(container, [])
         wanted = settings.get("IPAMConfig") or {}
         taken: list[tuple[int, str]] = []
@@ -138,6 +137,13 @@ class NetState:
         )
         own.append(endpoint)
         return endpoint
+
+    def _new_key(self) -> str:
+        """An id whose first digits, which name a link of the host, no other endpoint has."""
+        used = {item.id[:7] for items in self.endpoints.values() for item in items}
+        while (key := new_id())[:7] in used:
+            pass
+        return key
 
     def free(self, endpoints: Iterable[Endpoint]) -> None:
         """These endpoints are gone: their addresses may be given to others."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.engine import BAY, EngineProcess
+from support.network import free_subnet
 from support.registry import Registry
 from support.waiting import wait_until
 
@@ -146,12 +147,13 @@ def test_images_travel(engine: EngineProcess, box: str, registry: Registry, tmp_
 
 
 def test_networks_and_volumes(engine: EngineProcess, box: str) -> None:
-    words = ["--subnet", "10.213.7.0/24", "--label", "a=b", "cli-net"]
+    subnet = free_subnet()
+    words = ["--subnet", str(subnet), "--label", "a=b", "cli-net"]
     assert len(out(engine, "network", "create", *words).strip()) == 64
-    engine.bay("network", "connect", "--alias", "other", "--ip", "10.213.7.9", "cli-net", box,
+    engine.bay("network", "connect", "--alias", "other", "--ip", str(subnet[9]), "cli-net", box,
                check=True)  # fmt: skip
     form = "{{range .Containers}}{{.Name}} {{.IPv4Address}}{{end}}"
-    assert out(engine, "network", "inspect", "-f", form, "cli-net") == f"{box} 10.213.7.9/24\n"
+    assert out(engine, "network", "inspect", "-f", form, "cli-net") == f"{box} {subnet[9]}/24\n"
     assert engine.bay("network", "rm", "cli-net").returncode == 1
     engine.bay("network", "disconnect", "cli-net", box, check=True)
     assert out(engine, "network", "rm", "cli-net") == "cli-net\n"

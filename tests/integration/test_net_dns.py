@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import struct
 import threading
@@ -168,10 +169,12 @@ def bound(address: str) -> socket.socket:
 def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     """The host's name servers: one that never answers and one that does."""
     conf = tmp_path / "resolv.conf"
-    conf.write_text("nameserver 127.83.1.1\nnameserver 127.83.1.2\nsearch harbour.example\n")
+    # By chance, as other runs need port 53 of an address too.
+    net = f"127.{64 + secrets.randbelow(128)}.{secrets.randbelow(256)}"
+    conf.write_text(f"nameserver {net}.1\nnameserver {net}.2\nsearch harbour.example\n")
     monkeypatch.setattr(resolvers, "_FILE", conf)
-    running = Upstream(bound("127.83.1.2"), "198.51.100.9")
-    with bound("127.83.1.1"):
+    running = Upstream(bound(f"{net}.2"), "198.51.100.9")
+    with bound(f"{net}.1"):
         yield running
         running.close()
 

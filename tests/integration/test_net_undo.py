@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bayplan.netns import bridge
 from bayplan.netns.namespace import Namespace
 from bayplan.netns.netlink import Netlink
 from support.leaks import links, mounts, tables
-from support.network import Harbour, free_port, ports
+from support.network import Harbour, free_port, free_subnet, ports
 
 
 @pytest.fixture
@@ -88,6 +89,30 @@ async def test_after_a_reboot_everything_is_made_again(harbour: Harbour) -> None
     assert list((harbour.options.run_root / "netns").iterdir()) == []
     await networks.join(one)
     assert one.networks["red"]["IPAddress"]
+
+
+async def test_restarts_and_reconnections_at_once_meet_nothing_of_the_last(
+    harbour: Harbour,
+) -> None:
+    """The kernel takes the old pair away a while after its namespace: its name, MAC and address
+    must not be in the way of the next."""
+    subnet = free_subnet()
+    ipam = {"Config": [{"Subnet": str(subnet)}]}
+    await harbour.networks.create({"Name": "red", "IPAM": ipam})
+    await harbour.networks.create({"Name": "blue"})
+    wanted = {"IPAMConfig": {"IPv4Address": str(subnet[9])}, "MacAddress": "02:00:00:00:00:09"}
+    two = await harbour.start("two", "red")
+    one = await harbour.start("one", "red", networking={"red": wanted})
+    for _ in range(10):
+        await harbour.networks.leave(one.id)
+        await harbour.networks.join(one)
+        await harbour.networks.connect("blue", one, {})
+        await harbour.networks.disconnect("blue", one)
+        with harbour.listen(one) as server:
+            connect = lambda: socket.create_connection((str(subnet[9]), 80), 5)  # noqa: E731
+            with harbour.inside(two, connect) as client, server.accept()[0] as accepted:
+                client.sendall(b"ahoy")
+                assert accepted.recv(16) == b"ahoy"
 
 
 async def test_strays_are_cleared(harbour: Harbour) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bayplan.host.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from support.leaks import links, mounts, tables
-from support.network import Harbour, Json, free_port, ports
+from support.network import Harbour, Json, free_port, free_subnet, ports
 
 
 @pytest.fixture
@@ -40,16 +40,17 @@ def connect(host: str, port: int, timeout: float = 5) -> socket.socket:
 
 async def test_create_and_inspect_are_dockers(harbour: Harbour) -> None:
     networks = harbour.networks
-    body = {"Name": "red", "Labels": {"a": "b"}, "IPAM": ipam("10.213.7.0/24"), "Internal": True}
+    subnet = free_subnet()
+    body = {"Name": "red", "Labels": {"a": "b"}, "IPAM": ipam(str(subnet)), "Internal": True}
     made = await networks.create(body)
     assert made["Warning"] == ""
     seen = await networks.inspect(made["Id"][:12])
     assert (seen["Name"], seen["Driver"], seen["Scope"]) == ("red", "bridge", "local")
-    assert seen["IPAM"]["Config"] == [{"Subnet": "10.213.7.0/24", "Gateway": "10.213.7.1"}]
+    assert seen["IPAM"]["Config"] == [{"Subnet": str(subnet), "Gateway": str(subnet[1])}]
     assert (seen["Internal"], seen["Labels"], seen["Containers"]) == (True, {"a": "b"}, {})
     one = await harbour.start("one", "red")
     member = (await networks.inspect("red"))["Containers"][one.id]
-    assert (member["Name"], member["IPv4Address"]) == ("one", "10.213.7.2/24")
+    assert (member["Name"], member["IPv4Address"]) == ("one", f"{subnet[2]}/24")
     listed = await networks.list({"type": ["custom"]})
     assert [network["Name"] for network in listed] == ["red"]
     builtin = await networks.list({"type": ["builtin"]})
@@ -58,11 +59,12 @@ async def test_create_and_inspect_are_dockers(harbour: Harbour) -> None:
 
 async def test_errors_are_dockers(harbour: Harbour) -> None:
     networks = harbour.networks
-    await networks.create({"Name": "red", "IPAM": ipam("10.213.7.0/24")})
+    subnet = free_subnet()
+    await networks.create({"Name": "red", "IPAM": ipam(str(subnet))})
     with pytest.raises(ConflictError, match="network with name red already exists"):
         await networks.create({"Name": "red"})
     with pytest.raises(ForbiddenError, match="Pool overlaps with other one on this address space"):
-        await networks.create({"Name": "blue", "IPAM": ipam("10.213.0.0/16")})
+        await networks.create({"Name": "blue", "IPAM": ipam(str(subnet.supernet(4)))})
     with pytest.raises(ForbiddenError, match="operation is not permitted on predefined host netw"):
         await networks.create({"Name": "host"})
     with pytest.raises(InvalidError, match=r"invalid subnet 10\.1\.2\.3"):
@@ -81,14 +83,16 @@ async def test_errors_are_dockers(harbour: Harbour) -> None:
 
 
 async def test_fixed_addresses(harbour: Harbour) -> None:
-    await harbour.networks.create({"Name": "red", "IPAM": ipam("10.213.7.0/24")})
-    wanted: Json = {"IPAMConfig": {"IPv4Address": "10.213.7.77"}, "MacAddress": "02:00:00:00:00:7"}
+    subnet = free_subnet()
+    own = str(subnet[77])
+    await harbour.networks.create({"Name": "red", "IPAM": ipam(str(subnet))})
+    wanted: Json = {"IPAMConfig": {"IPv4Address": own}, "MacAddress": "02:00:00:00:00:7"}
     fixed = {"red": wanted}
     with pytest.raises(InvalidError, match="invalid MAC address"):
         harbour.container("bad", "red", networking=fixed)
     wanted["MacAddress"] = "02:00:00:00:00:77"
     one = await harbour.start("one", "red", networking=fixed)
-    assert one.networks["red"]["IPAddress"] == "10.213.7.77"
+    assert one.networks["red"]["IPAddress"] == own
     assert one.networks["red"]["MacAddress"] == "02:00:00:00:00:77"
     two = harbour.container("two", "red", networking=fixed)
     with pytest.raises(ForbiddenError, match="Address already in use"):
@@ -96,7 +100,7 @@ async def test_fixed_addresses(harbour: Harbour) -> None:
     await harbour.networks.leave(one.id)
     assert one.networks["red"]["MacAddress"] == "02:00:00:00:00:77"
     await harbour.networks.join(two)
-    assert two.networks["red"]["IPAddress"] == "10.213.7.77"
+    assert two.networks["red"]["IPAddress"] == own
 
 
 async def test_networks_are_isolated_and_a_connected_container_is_in_both(harbour: Harbour) -> None:
