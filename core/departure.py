@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
 
 from ..host import cgroups, files, process
-from ..host.errors import NotFoundError
+from ..host.errors import BayError, NotFoundError
 from ..host.threads import offload
 from . import conmon, shm
 from .context import Context, cgroup_path
 from .types import Container
+
+_log = logging.getLogger(__name__)
 
 # Of a process whose supervisor died with it: nobody has its code.
 UNKNOWN = 255
@@ -117,8 +120,13 @@ async def settle(
     seconds = max(0, finished - state.started) // 1_000_000_000
     context.emit(container, "die", exitCode=str(code), execDuration=str(seconds))
     live.settle(live.next_exit, code, state.error)
-    await clear(context, container, pid)
-    live.exited.set()
+    try:
+        await clear(context, container, pid)
+    except (BayError, OSError) as error:
+        # The exit stands all the same; the next start or the removal clears again, and tells why.
+        _log.warning("%s: what its last run used is still there: %s", container.name, error)
+    finally:
+        live.exited.set()
 
 
 async def clear(context: Context, container: Container, pid: int = 0) -> None:

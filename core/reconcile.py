@@ -46,7 +46,7 @@ async def start_wanted(context: Context, lifecycle: Lifecycle) -> None:
 
 async def _one(context: Context, lifecycle: Lifecycle, container: Container) -> None:
     state = container.state
-    if state.status == "removing":
+    if state.status in ("removing", "dead"):
         # Whether it was `rm -v` is not known any more: data is kept, `volume prune` finds it.
         await removal.finish(context, container, volumes=bool(container.host_config["AutoRemove"]))
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from ..host import files
-from ..host.errors import ConflictError, NotFoundError
+from ..host.errors import BayError, ConflictError, NotFoundError
 from ..host.threads import offload, offload_long
 from . import departure
 from .context import Context
@@ -58,10 +58,26 @@ async def _end(context: Context, container: Container) -> None:
 
 
 async def finish(context: Context, container: Container, volumes: bool) -> None:
-    """The removal itself, of a container that does not run; repeatable. The caller has the lock."""
-    live = context.live(container)
+    """The removal itself, of a container that does not run; repeatable. The caller has the lock.
+
+    One that fails leaves the container dead, as Docker calls it: it can only be removed again.
+    """
     container.state.status = "removing"
     await context.roster.save(container)
+    try:
+        await _clear_away(context, container, volumes)
+    except (BayError, OSError) as error:
+        container.state.status, container.state.error = "dead", str(error)
+        await context.roster.save(container)
+        raise
+    live = context.live(container)
+    live.settle(live.removal, container.state.exit_code, container.state.error)
+    live.settle(live.next_exit, container.state.exit_code, container.state.error)
+    context.emit(container, "destroy")
+    context.lives.forget(container.id)
+
+
+async def _clear_away(context: Context, container: Container, volumes: bool) -> None:
     await departure.clear(context, container)
     await offload_long(context.store.snapshots.remove, container.id)
     await offload(files.remove_tree, container.bundle)
@@ -71,7 +87,3 @@ async def finish(context: Context, container: Container, volumes: bool) -> None:
             with contextlib.suppress(NotFoundError, ConflictError):
                 await context.volumes.remove(name, force=False, ignore=container.id)
     await context.roster.drop(container)
-    live.settle(live.removal, container.state.exit_code, container.state.error)
-    live.settle(live.next_exit, container.state.exit_code, container.state.error)
-    context.emit(container, "destroy")
-    context.lives.forget(container.id)
