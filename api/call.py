@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from ..core import filters
 from ..core.types import Json
 from ..host.errors import InvalidError
+from .shapes import Shape, check
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -69,8 +70,11 @@ class Call:
         """The `filters` parameter. Raises InvalidError."""
         return filters.parse(self.text("filters"))
 
-    async def body(self) -> Json:
-        """The JSON object in the request's body; `{}` when there is none. Raises InvalidError."""
+    async def body(self, shape: Shape) -> Json:
+        """The JSON object in the request's body; `{}` when there is none.
+
+        Raises InvalidError when it is none, or a field has not the type `shape` gives it.
+        """
         raw = await self.request.read()
         if not raw.strip():
             return {}
@@ -82,6 +86,7 @@ class Call:
             return {}
         if not isinstance(value, dict):
             raise InvalidError("invalid JSON: the body must be an object")
+        check(value, shape)
         return cast(Json, value)
 
     def auth(self) -> Json | None:

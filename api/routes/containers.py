@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ...core.types import Json
 from ...host.errors import InvalidError
+from .. import shapes
 from ..call import Call
 from ..replies import Stream, empty, reply
 from ..router import route
@@ -26,7 +27,7 @@ async def index(call: Call) -> web.StreamResponse:
 @route("POST", "/containers/create")
 async def create(call: Call) -> web.StreamResponse:
     """`docker create`: the body is Docker's Config with HostConfig and NetworkingConfig in it."""
-    config = await call.body()
+    config = await call.body(shapes.CREATE)
     if not config:
         raise InvalidError("config cannot be empty in order to create a container")
     host_config: Json = config.pop("HostConfig", None) or {}
@@ -124,7 +125,9 @@ async def rename(call: Call) -> web.StreamResponse:
 @route("POST", "/containers/{id}/update")
 async def update(call: Call) -> web.StreamResponse:
     """`docker update`."""
-    return reply(await call.engine.containers.update(call.path["id"], await call.body()))
+    return reply(
+        await call.engine.containers.update(call.path["id"], await call.body(shapes.UPDATE))
+    )
 
 
 @route("POST", "/containers/{id}/resize")
@@ -181,7 +184,7 @@ async def commit(call: Call) -> web.StreamResponse:
         author=call.text("author"),
         message=call.text("comment"),
         changes=call.texts("changes"),
-        config=await call.body() or None,
+        config=await call.body(shapes.CONFIG) or None,
         pause=call.flag("pause", default=True),
     )
     return reply({"Id": image}, 201)
@@ -190,7 +193,7 @@ async def commit(call: Call) -> web.StreamResponse:
 @route("POST", "/containers/{id}/exec")
 async def create_exec(call: Call) -> web.StreamResponse:
     """The first half of `docker exec`; `execs.py` has the second."""
-    body = await call.body()
+    body = await call.body(shapes.EXEC)
     if not body.get("Cmd"):
         raise InvalidError("No exec command specified")
     container = call.engine.containers.get(call.path["id"])

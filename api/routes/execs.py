@@ -11,6 +11,7 @@ from aiohttp import web
 from ...core import detach
 from ...core.types import Json
 from ...host.errors import BayError, InvalidError, NotFoundError
+from .. import shapes
 from ..call import Call
 from ..hijack import Hijacked, frame, take_over
 from ..replies import reply
@@ -43,7 +44,7 @@ async def start(call: Call) -> web.StreamResponse:
     """Start an exec, with its streams on this connection unless `Detach`."""
     identifier = call.path["id"]
     known = call.engine.execs.inspect(identifier)
-    body = await call.body()
+    body = await call.body(shapes.EXEC_START)
     if body.get("Detach"):
         starting = call.engine.execs.start(identifier, detach=True, tty=False, size=None)
         await asyncio.shield(asyncio.ensure_future(starting))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ...host.errors import InvalidError
+from .. import shapes
 from ..call import Call
 from ..replies import empty, reply
 from ..router import route
@@ -19,7 +20,7 @@ async def index(call: Call) -> web.StreamResponse:
 @route("POST", "/networks/create")
 async def create(call: Call) -> web.StreamResponse:
     """`docker network create`."""
-    return reply(await call.engine.networks.create(await call.body()), 201)
+    return reply(await call.engine.networks.create(await call.body(shapes.NETWORK)), 201)
 
 
 @route("POST", "/networks/prune")
@@ -44,7 +45,7 @@ async def remove(call: Call) -> web.StreamResponse:
 @route("POST", "/networks/{id}/connect")
 async def connect(call: Call) -> web.StreamResponse:
     """`docker network connect`."""
-    body = await call.body()
+    body = await call.body(shapes.CONNECT)
     container = call.engine.containers.get(_container(body.get("Container")))
     await call.engine.networks.connect(call.path["id"], container, body.get("EndpointConfig") or {})
     return web.Response()
@@ -53,7 +54,7 @@ async def connect(call: Call) -> web.StreamResponse:
 @route("POST", "/networks/{id}/disconnect")
 async def disconnect(call: Call) -> web.StreamResponse:
     """`docker network disconnect`."""
-    body = await call.body()
+    body = await call.body(shapes.DISCONNECT)
     container = call.engine.containers.get(_container(body.get("Container")))
     await call.engine.networks.disconnect(call.path["id"], container, bool(body.get("Force")))
     return web.Response()

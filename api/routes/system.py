@@ -6,6 +6,7 @@ from aiohttp import web
 
 from ...core.info import layers_size
 from ...core.types import Json
+from .. import shapes
 from ..call import Call
 from ..replies import reply, stream_json
 from ..router import route
@@ -55,7 +56,7 @@ async def events(call: Call) -> web.StreamResponse:
 @route("POST", "/auth")
 async def auth(call: Call) -> web.StreamResponse:
     """Try credentials at a registry."""
-    return reply(await call.engine.images.login(await call.body()))
+    return reply(await call.engine.images.login(await call.body(shapes.AUTH)))
 
 
 @route("GET", "/system/df")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from .. import shapes
 from ..call import Call
 from ..replies import empty, reply
 from ..router import route
@@ -18,7 +19,7 @@ async def index(call: Call) -> web.StreamResponse:
 @route("POST", "/volumes/create")
 async def create(call: Call) -> web.StreamResponse:
     """`docker volume create`."""
-    return reply(await call.engine.volumes.create(await call.body()), 201)
+    return reply(await call.engine.volumes.create(await call.body(shapes.VOLUME)), 201)
 
 
 @route("POST", "/volumes/prune")
