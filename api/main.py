@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,13 @@ def parse(argv: Sequence[str]) -> Options:
         help=f"where the socket and other things of this boot are ({DEFAULT_RUN_ROOT})",
     )
     parser.add_argument("--runtime", metavar="NAME", help="crun, runc, or the path of one")
+    parser.add_argument(
+        "--ip",
+        type=ip_address,
+        default=environment.get("BAY_IP") or "0.0.0.0",
+        metavar="ADDRESS",
+        help="where ports are published that name no address (every address)",
+    )
     parser.add_argument("--debug", action="store_true", help="log more")
     chosen = parser.parse_args(list(argv))
     return Options(
@@ -57,6 +65,7 @@ def parse(argv: Sequence[str]) -> Options:
         run_root=Path(chosen.run_root).absolute(),
         runtime=chosen.runtime,
         debug=chosen.debug,
+        publish_on=str(chosen.ip),
     )
 
 

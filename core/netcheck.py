@@ -7,10 +7,11 @@ from ipaddress import ip_address
 
 from ..host.errors import InvalidError
 from . import etcfiles, netviews, portspecs
-from .netmodel import Network
+from .netmodel import IFNAME, SYSCTLS, Network, endpoint_sysctls
 from .netstate import NetState
 from .types import Container, Json
 
+_LINK = re.compile(r"[A-Za-z0-9_.-]{1,15}$")
 _MAC = re.compile(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$")
 
 
@@ -62,6 +63,12 @@ def check_settings(on: Network, settings: Json) -> None:
     """Validate one `EndpointSettings` against its network. Raises InvalidError."""
     ipam = settings.get("IPAMConfig") or {}
     mac = settings.get("MacAddress")
+    _check_driver_options(settings.get("DriverOpts") or {})
+    for address in ipam.get("LinkLocalIPs") or []:
+        if not _is_link_local(str(address)):
+            raise InvalidError(
+                f"invalid link-local IP address {address}: one of 169.254.0.0/16 or fe80::/10"
+            )
     if mac and not _MAC.match(mac):
         raise InvalidError(f"invalid MAC address: {mac}: six pairs of digits, as 02:42:ac:11:00:02")
     if settings.get("Aliases") and not on.user_defined and on.name != "bridge":
@@ -87,6 +94,20 @@ def check_settings(on: Network, settings: Json) -> None:
             pool.interface(str(ip_address(address)))
         except ValueError:
             raise InvalidError(prefix + f"invalid {field}: {address}") from None
+
+
+def _check_driver_options(options: Json) -> None:
+    name = str(options.get(IFNAME) or "")
+    if name and (not _LINK.match(name) or name in ("lo", "all", "default")):
+        raise InvalidError(f"invalid interface name {name!r}: 1 to 15 letters, digits, _ . -")
+    endpoint_sysctls(str(options.get(SYSCTLS) or ""))
+
+
+def _is_link_local(text: str) -> bool:
+    try:
+        return ip_address(text).is_link_local
+    except ValueError:
+        return False
 
 
 def _own_name(state: NetState, ref: str) -> str:

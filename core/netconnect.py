@@ -90,12 +90,12 @@ async def _plug(joining: Joining, network: Network, container: Container, given:
     end = endpoint.attachment(network, gateway=way_out[1] is endpoint)
     try:
         await offload(state.journal.add, [endpoint], [])
-        await kernel.plug(container.id, network.bridge(), end)
+        await kernel.plug(container.id, network.segment(), end)
         container.networks[network.name] = joining.filled(container, network, endpoint, given)
         await _move_ports(joining, container, way_out)
     except BaseException as error:
         container.networks.pop(network.name, None)
-        await kernel.unplug(endpoint.host_link)
+        await kernel.unplug(container.id, endpoint)
         await offload(state.journal.drop_endpoint, endpoint.id)
         state.free([endpoint])
         if isinstance(error, OSError):
@@ -113,7 +113,7 @@ async def _unplug(
     others = [member for member in members(joining, container) if member[1] is not endpoint]
     way_out = gateway_of(others, container.networks) if others else None
     await _move_ports(joining, container, way_out)
-    await kernel.unplug(endpoint.host_link)
+    await kernel.unplug(container.id, endpoint)
     await offload(state.journal.drop_endpoint, endpoint.id)
     state.free([endpoint])
     if way_out is not None:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from ipaddress import ip_network
-from pathlib import Path
 
 from ..host.errors import ConflictError, ForbiddenError, InvalidError, UnsupportedError
-from . import ipam
+from ..netns import links
+from ..netns.links import LinkFacts
+from ..netns.netlink import Netlink
+from . import ipam, netdefaults, netparents
 from .ipam import AnyNetwork
-from .netmodel import LINK, MTU, PREDEFINED, Network, Pool, bridge_mac, new_id
+from .netmodel import (
+    LINK,
+    MODES,
+    MTU,
+    OVERLAP,
+    PARENT,
+    PREDEFINED,
+    Network,
+    Pool,
+    bridge_mac,
+    new_id,
+)
 from .netstate import NetState
 from .options import Options
 from .types import Json
@@ -19,13 +31,11 @@ from .types import Json
 _LINK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,15}$")
 
 
-def build(
-    state: NetState, options: Options, body: Json, taken: Callable[[], list[AnyNetwork]]
-) -> Network:
-    """The network of Docker's `NetworkCreateRequest`.
+def build(state: NetState, options: Options, body: Json, host: Netlink) -> Network:
+    """The network of Docker's `NetworkCreateRequest`. Blocks: `host` is asked for what there is.
 
-    `taken` gives what automatic subnets must avoid; it is called only for those, and blocks.
-    Raises InvalidError, ConflictError or ForbiddenError in Docker's words.
+    Raises InvalidError, ConflictError, ForbiddenError or UnsupportedError, in Docker's words where
+    it has some.
     """
     name = str(body.get("Name") or "").strip()
     if not name or "/" in name or any(sign.isspace() for sign in name):
@@ -37,14 +47,21 @@ def build(
     driver = body.get("Driver") or "bridge"
     if driver in ("host", "null"):
         raise ForbiddenError(f'only one instance of "{driver}" network is allowed')
-    if driver != "bridge":
-        raise UnsupportedError(f"network driver {driver} is not supported: use bridge")
+    if driver not in ("bridge", *MODES):
+        known = ", ".join(("bridge", *MODES))
+        raise UnsupportedError(f"network driver {driver} is not supported: use one of {known}")
     if body.get("ConfigOnly") or (body.get("ConfigFrom") or {}).get("Network"):
         raise UnsupportedError("configuration-only networks are not supported")
     key = new_id()
     given = {str(k): str(v) for k, v in (body.get("Options") or {}).items()}
-    link = given.get(LINK) or f"{options.link_prefix}-{key[:7]}"
-    _check_options(state, given, link, key)
+    named = given.get(LINK if driver == "bridge" else PARENT)
+    link = named or f"{options.link_prefix}-{key[:7]}"
+    found = links.facts(host, link) if _LINK_NAME.match(link) else None
+    _check_mtu(given)
+    if driver == "bridge":
+        _check_bridge(state, link, key, found)
+    else:
+        netparents.check(state, driver, given, found, host)
     ipv4, ipv6 = body.get("EnableIPv4", True) is not False, bool(body.get("EnableIPv6"))
     if not ipv4 and not ipv6:
         raise InvalidError("IPv4 or IPv6 must be enabled")
@@ -58,8 +75,9 @@ def build(
         driver=driver,
         link=link,
         mac=bridge_mac(key),
-        adopted=Path(f"/sys/class/net/{link}").exists(),
-        internal=bool(body.get("Internal")),
+        adopted=found is not None,
+        # Without a link of the host there is nothing to go out by.
+        internal=bool(body.get("Internal")) or (driver in MODES and not named),
         attachable=bool(body.get("Attachable")),
         ipv4=ipv4,
         ipv6=ipv6,
@@ -71,7 +89,7 @@ def build(
         ipam.make_pool(config) for config in request.get("Config") or [] if config.get("Subnet")
     ]
     network.user_subnets = bool(asked)
-    network.pools = _pools(state, network, asked, taken, options.tag)
+    network.pools = _pools(state, network, asked, host, options.tag)
     return network
 
 
@@ -79,7 +97,7 @@ def _pools(
     state: NetState,
     network: Network,
     asked: list[Pool],
-    taken: Callable[[], list[AnyNetwork]],
+    host: Netlink,
     seed: str,
 ) -> list[Pool]:
     """At most one pool of each IP version: the bridge has one address of each."""
@@ -95,16 +113,18 @@ def _pools(
                 raise ForbiddenError(
                     "invalid pool request: Pool overlaps with other one on this address space"
                 )
+            if network.options.get(OVERLAP, "").lower() not in ("1", "true"):
+                netdefaults.require_free(host, ip_network(chosen[0].subnet), network.link)
             pools.append(chosen[0])
         else:
             subnet: AnyNetwork = ipam.unique_local(network.id)
             if version == 4:
-                subnet = ipam.free_subnet([*taken(), *state.subnets()], seed)
+                subnet = ipam.free_subnet([*netdefaults.taken(host), *state.subnets()], seed)
             pools.append(ipam.make_pool({"Subnet": str(subnet)}))
     return pools
 
 
-def _check_options(state: NetState, given: dict[str, str], link: str, key: str) -> None:
+def _check_bridge(state: NetState, link: str, key: str, found: LinkFacts | None) -> None:
     if not _LINK_NAME.match(link):
         raise InvalidError(f"invalid bridge name {link!r}: 1 to 15 letters, digits, _ . -")
     for other in state.all():
@@ -113,8 +133,10 @@ def _check_options(state: NetState, given: dict[str, str], link: str, key: str) 
                 f"cannot create network {key} ({link}): conflicts with network {other.id} "
                 f"({other.link}): networks have same bridge name"
             )
-    folder = Path(f"/sys/class/net/{link}")
-    if folder.exists() and not (folder / "bridge").exists():
+    if found is not None and found.kind != "bridge":
         raise InvalidError(f"invalid bridge name {link!r}: a link of that name is no bridge")
+
+
+def _check_mtu(given: dict[str, str]) -> None:
     if given.get(MTU) and not (given[MTU].isdigit() and 68 <= int(given[MTU]) <= 65535):
         raise InvalidError(f"invalid MTU {given[MTU]!r}: a number from 68 to 65535")

@@ -5,12 +5,23 @@ from __future__ import annotations
 import time
 from ipaddress import ip_network
 
-from ..host import files
-from ..netns import bridge
+from ..host.errors import ForbiddenError
+from ..netns import bridge, links
 from ..netns.netlink import Netlink
 from . import ipam, resolvers
 from .ipam import AnyNetwork
-from .netmodel import HOST_BINDING, ICC, LINK, MASQUERADE, MTU, PREFIX, Network, bridge_mac, new_id
+from .netmodel import (
+    HOST_BINDING,
+    ICC,
+    LINK,
+    MASQUERADE,
+    MTU,
+    OVERLAP,
+    PREFIX,
+    Network,
+    bridge_mac,
+    new_id,
+)
 from .netstate import NetState
 from .options import Options
 
@@ -65,10 +76,28 @@ def taken(host: Netlink) -> list[AnyNetwork]:
     return [*bridge.routed_networks(host), *(ip_network(server) for server in servers)]
 
 
+def require_free(host: Netlink, subnet: AnyNetwork, own: str) -> None:
+    """Raise ForbiddenError when a route of this host, or a resolver of it, is in the subnet.
+
+    Routes by the link `own` are the network's: of a bridge it adopts, or of its parent.
+    """
+    way = f"choose another subnet, leave it out to be given a free one, or say -o {OVERLAP}=true"
+    for route, link in bridge.routed_networks(host).items():
+        if link != own and ipam.overlapping(subnet, [route]):
+            by = f" by {link}" if link else ""
+            raise ForbiddenError(
+                f"subnet {subnet} overlaps the route to {route}{by} of this host: {way}"
+            )
+    for server in resolvers.of_host().servers:
+        if ipam.overlapping(subnet, [ip_network(server.partition("%")[0])]):
+            raise ForbiddenError(f"name server {server} of this host is in subnet {subnet}: {way}")
+
+
 def path_mtu(host: Netlink) -> int:
     """Bytes a packet on this host's default route may have, at most 1500: less in many clouds."""
     found = [1500]
     for link in bridge.default_links(host):
-        mtu = files.read_text(f"/sys/class/net/{link}/mtu", "1500").strip()
-        found.append(max(int(mtu), 1280))
+        facts = links.facts(host, link)
+        if facts is not None:
+            found.append(max(facts.mtu, 1280))
     return min(found)

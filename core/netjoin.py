@@ -140,7 +140,7 @@ class Joining:
         await offload(self.state.journal.add, [endpoint for _, endpoint in members], rows)
         self.state.ports[container.id] = rows
         ends = [
-            (network.bridge(), endpoint.attachment(network, gateway=network is way_out[0]))
+            (network.segment(), endpoint.attachment(network, gateway=network is way_out[0]))
             for network, endpoint in members
         ]
         path = await self.kernel.make(container.id, ends, rows)
@@ -172,11 +172,9 @@ class Joining:
         """Hold the ports to publish. Raises PortTakenError with Docker's sentence."""
         network, endpoint = way_out
         specs = portspecs.wanted(container.config, container.host_config)
-        if network.internal or not specs:
-            return []
-        hosts = [network.options.get(HOST_BINDING) or "0.0.0.0"] if endpoint.ipv4 else []
-        if hosts in ([], ["0.0.0.0"]):
-            hosts.append("::")
+        if network.internal or network.driver != "bridge" or not specs:
+            return []  # what is on the user's own link is reached there, by its address
+        hosts = self._default_hosts(network, endpoint)
         try:
             claims = self.claims.claim(container.id, specs, hosts)
         except BayError as error:
@@ -193,6 +191,14 @@ class Joining:
             )
             for claim in claims
         ]
+
+    def _default_hosts(self, network: Network, endpoint: Endpoint) -> list[str]:
+        """The addresses a port is published on that names none: the network's or the engine's."""
+        chosen = network.options.get(HOST_BINDING) if network.user_defined else ""
+        chosen = chosen or self.options.publish_on
+        if chosen != "0.0.0.0":
+            return [chosen]
+        return [chosen, "::"] if endpoint.ipv4 else ["::"]
 
     def aimed(self, row: PortRow, endpoint: Endpoint) -> PortRow:
         """The port, leading to this endpoint."""

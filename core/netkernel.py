@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..host.threads import offload
-from ..netns import bridge, conntrack, forwarding, namespace, sandbox
+from ..netns import bridge, conntrack, forwarding, macvlan, namespace, sandbox
 from ..netns.firewall import Contents, Firewall
 from ..netns.namespace import Namespace
 from ..netns.netlink import Netlink, ignoring
-from ..netns.types import Attachment, Bridge, Publication
-from .netmodel import PortRow
+from ..netns.sandbox import Segment
+from ..netns.types import Attachment, Bridge, Parent, Publication
+from .netmodel import Endpoint, PortRow
 from .options import Options
 
 T = TypeVar("T")
@@ -54,27 +55,31 @@ class NetKernel:
         """Get past others' FORWARD rules: see `forwarding.allow`; a warning, if any."""
         return await whole(offload(forwarding.allow, _patterns(self._options)))
 
-    async def add_bridge(self, made: Bridge) -> None:
-        """Make a bridge and let the firewall know. Raises OSError or NftError."""
+    async def add(self, made: Segment) -> None:
+        """Make a bridge and let the firewall know, or a parent. Raises OSError or NftError."""
 
         def work() -> None:
+            if isinstance(made, Parent):
+                macvlan.ensure(self.host, made)
+                return
             self.firewall.add_bridge(made)
             bridge.ensure(self.host, made)
 
         await whole(offload(work))
 
-    async def remove_bridge(self, gone: Bridge, *, keep_link: bool) -> None:
-        """Undo of `add_bridge`; `keep_link` for a bridge that is not ours."""
+    async def remove(self, gone: Segment, *, keep_link: bool) -> None:
+        """Undo of `add`; `keep_link` for a link that is not ours."""
 
         def work() -> None:
             if not keep_link:
                 bridge.remove(self.host, gone.name)
-            self.firewall.remove_bridge(gone)
+            if isinstance(gone, Bridge):
+                self.firewall.remove_bridge(gone)
 
         await whole(offload(work))
 
     async def make(
-        self, container: str, ends: Sequence[tuple[Bridge, Attachment]], ports: list[PortRow]
+        self, container: str, ends: Sequence[tuple[Segment, Attachment]], ports: list[PortRow]
     ) -> Path:
         """Make a container's namespace, links and publications. Raises OSError or NftError."""
         path = self.path(container)
@@ -98,8 +103,8 @@ class NetKernel:
 
         await whole(offload(work))
 
-    async def plug(self, container: str, on: Bridge, end: Attachment) -> None:
-        """Join a living container to one more bridge. Raises OSError."""
+    async def plug(self, container: str, on: Segment, end: Attachment) -> None:
+        """Join a living container to one more segment. Raises OSError."""
 
         def work() -> None:
             with Namespace.open(self.path(container)) as inside:
@@ -107,8 +112,20 @@ class NetKernel:
 
         await whole(offload(work))
 
-    async def unplug(self, host_link: str) -> None:
-        """Take a living container off a bridge."""
+    async def unplug(self, container: str, endpoint: Endpoint) -> None:
+        """Take a living container off a network; idempotent."""
+
+        def work() -> None:
+            if endpoint.host_link:
+                bridge.detach(self.host, endpoint.host_link)
+                return
+            with ignoring(errno.ENOENT), Namespace.open(self.path(container)) as inside:
+                macvlan.detach(inside, endpoint.link)
+
+        await whole(offload(work))
+
+    async def cut(self, host_link: str) -> None:
+        """Delete a link of the host, and with it the end in some namespace."""
         await whole(offload(bridge.detach, self.host, host_link))
 
     async def set_gateways(self, container: str, end: Attachment | None) -> None:

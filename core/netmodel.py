@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import secrets
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
-from ..netns.types import Address, Attachment, Bridge, Interface
+from ..host.errors import InvalidError
+from ..netns.types import Address, Attachment, Bridge, Interface, Parent
 
 PREFIX = "com.docker.network."
 ICC = PREFIX + "bridge.enable_icc"
@@ -16,7 +18,18 @@ MASQUERADE = PREFIX + "bridge.enable_ip_masquerade"
 LINK = PREFIX + "bridge.name"
 HOST_BINDING = PREFIX + "bridge.host_binding_ipv4"
 MTU = PREFIX + "driver.mtu"
+IFNAME = PREFIX + "endpoint.ifname"
+SYSCTLS = PREFIX + "endpoint.sysctls"
+# Options of macvlan and ipvlan networks: the link of the host, and the mode (the default first).
+PARENT = "parent"
+MODES = {
+    "macvlan": ("bridge", "private", "vepa", "passthru"),
+    "ipvlan": ("l2", "l3", "l3s"),
+}
+# Has a network take a subnet that a route of the host leads elsewhere.
+OVERLAP = "bay.network.overlap"
 PREDEFINED = ("bridge", "host", "none")
+_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.IFNAME\.[a-z0-9_]+$")
 _TRUE = ("1", "t", "true", "")
 
 
@@ -46,9 +59,10 @@ class Pool:
 
 @dataclass
 class Network:
-    """A network: `driver` is bridge, host or null. `link` is its bridge, of address `mac`.
+    """A network: `driver` is bridge, macvlan, ipvlan, host or null.
 
-    `adopted` says that the bridge was there before the network, and outlives it.
+    `link` is its bridge, of address `mac`, or the parent of its containers' links. `adopted` says
+    that the link was there before the network, and outlives it.
     `user_subnets` that the user chose the subnets, which is when containers may choose addresses.
     """
 
@@ -90,8 +104,19 @@ class Network:
         """Its first subnet of that IP version."""
         return next((pool for pool in self.pools if pool.version == version), None)
 
-    def bridge(self) -> Bridge:
+    @property
+    def mode(self) -> str:
+        """The mode of its links, of macvlan and ipvlan."""
+        return self.options.get(f"{self.driver}_mode") or MODES[self.driver][0]
+
+    def segment(self) -> Bridge | Parent:
         """What `netns` is to make of it."""
+        if self.driver in MODES:
+            return Parent(self.link, self.driver, self.mode, made=not self.adopted)
+        return self.bridge()
+
+    def bridge(self) -> Bridge:
+        """Its bridge; of the driver of that name only."""
         return Bridge(
             name=self.link,
             mac=self.mac,
@@ -108,7 +133,7 @@ class Network:
 
 @dataclass
 class Endpoint:
-    """A running container's place on a network: `link` inside, `host_link` outside."""
+    """A running container's place on a network: `link` inside, `host_link` outside, if any."""
 
     id: str
     network: str
@@ -118,6 +143,9 @@ class Endpoint:
     mac: str
     ipv4: str = ""
     ipv6: str = ""
+    # Addresses that are valid on the link only; nobody keeps account of them.
+    link_local: list[str] = field(default_factory=list)
+    sysctls: dict[str, str] = field(default_factory=dict)
 
     @property
     def addresses(self) -> list[str]:
@@ -128,15 +156,21 @@ class Endpoint:
         """What `netns` is to make of it; `gateway` says whether it is the container's way out."""
         pools = [pool for pool in network.pools if self._address(pool)]
         gateways: list[Address] = [ip_address(pool.gateway) for pool in pools]
+        direct = network.driver == "ipvlan" and network.mode != "l2"
+        way_out = gateway and not network.internal
+        own = [pool.interface(self._address(pool)) for pool in pools]
+        local = [ip_interface(f"{it}/{64 if ':' in it else 16}") for it in self.link_local]
         return Attachment(
             host_link=self.host_link,
             bridge=network.link,
             link=self.link,
             mac=self.mac,
-            addresses=tuple(pool.interface(self._address(pool)) for pool in pools),
-            gateways=tuple(gateways) if gateway and not network.internal else (),
-            mtu=network.mtu,
+            addresses=(*own, *local),
+            gateways=tuple(gateways) if way_out and not direct else (),
+            mtu=network.mtu if network.driver == "bridge" else int(network.options.get(MTU) or 0),
             icc=network.icc,
+            direct=way_out and direct,
+            sysctls=self.sysctls,
         )
 
     def _address(self, pool: Pool) -> str:
@@ -163,6 +197,23 @@ def network_from(body: dict[str, Any]) -> Network:
     body = {key: value for key, value in body.items() if key in known}
     body["pools"] = [Pool(**pool) for pool in body.get("pools", [])]
     return Network(**body)
+
+
+def endpoint_sysctls(text: str) -> dict[str, str]:
+    """Settings of an endpoint's link: `net.ipv4.conf.IFNAME.log_martians=1`, between commas.
+
+    Raises InvalidError for anything that is not a setting of that one link.
+    """
+    result = {}
+    for part in text.split(",") if text else []:
+        name, equals, value = part.strip().partition("=")
+        if not equals or not _SYSCTL.match(name):
+            raise InvalidError(
+                f"invalid value {part!r} in {SYSCTLS}: net.ipv4, net.ipv6 or net.mpls, then conf "
+                "or neigh, then IFNAME, as in net.ipv4.conf.IFNAME.log_martians=1"
+            )
+        result[name] = value
+    return result
 
 
 def bridge_mac(key: str) -> str:

@@ -13,7 +13,7 @@ from typing import Protocol
 from ..host.errors import InvalidError, NotFoundError
 from .ipam import Addresses, AnyNetwork, mac_for
 from .netjournal import Journal
-from .netmodel import Endpoint, Network, PortRow, new_id
+from .netmodel import IFNAME, SYSCTLS, Endpoint, Network, PortRow, endpoint_sysctls, new_id
 from .types import Container, Json
 
 
@@ -124,16 +124,23 @@ class NetState:
             raise
         addresses = dict(taken)
         used = {endpoint.link for endpoint in own}
-        link = next(name for number in range(1000) if (name := f"eth{number}") not in used)
+        options = settings.get("DriverOpts") or {}
+        link = str(options.get(IFNAME) or "")
+        if link in used:
+            link = ""
+        link = link or next(n for number in range(1000) if (n := f"eth{number}") not in used)
         endpoint = Endpoint(
             id=key,
             network=network.id,
             container=container,
             link=link,
-            host_link=f"{prefix}v{key[:7]}",
+            # A macvlan link has no end on the host.
+            host_link=f"{prefix}v{key[:7]}" if network.driver == "bridge" else "",
             mac=str(settings.get("MacAddress") or "") or mac_for(next(iter(addresses.values()))),
             ipv4=addresses.get(4, ""),
             ipv6=addresses.get(6, ""),
+            link_local=[str(it) for it in wanted.get("LinkLocalIPs") or []],
+            sysctls=endpoint_sysctls(str(options.get(SYSCTLS) or "")),
         )
         own.append(endpoint)
         return endpoint

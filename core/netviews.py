@@ -30,7 +30,7 @@ def network(item: Network, containers: Json | None = None) -> Json:
         "IPAM": {
             "Driver": item.ipam.get("Driver") or "default",
             "Options": item.ipam.get("Options"),
-            "Config": config or (None if item.driver != "bridge" else []),
+            "Config": config or (None if item.driver in ("host", "null") else []),
         },
         "Internal": item.internal,
         "Attachable": item.attachable,

@@ -154,7 +154,7 @@ class Networks:
         ours = {item.host_link for items in self._state.endpoints.values() for item in items}
         for link in links(f"{self._options.link_prefix}v"):
             if link not in ours:
-                await self._kernel.unplug(link)
+                await self._kernel.cut(link)
         bridges = {item.link for item in self._state.networks.values()}
         for link in links(f"{self._options.link_prefix}-"):
             if link not in bridges:
@@ -168,12 +168,12 @@ class Networks:
                 self._state,
                 self._options,
                 body,
-                lambda: netdefaults.taken(self._kernel.host),
+                self._kernel.host,
             )
             network.path_mtu = await offload(netdefaults.path_mtu, self._kernel.host)
             await self._save(network)
             try:
-                await self._kernel.add_bridge(network.bridge())
+                await self._kernel.add(network.segment())
             except BaseException as error:
                 await self._forget(network)
                 if isinstance(error, OSError):
@@ -193,7 +193,7 @@ class Networks:
             endpoint.container: netviews.member(endpoint, network, self._name(endpoint.container))
             for endpoint in self._state.on(network.id)
         }
-        if network.driver != "bridge":
+        if network.driver in ("host", "null"):
             members = {
                 it.id: netviews.guest(it, it.networks[network.name])
                 for it in self._roster.all()
@@ -237,7 +237,7 @@ class Networks:
     async def _forget(self, network: Network) -> None:
         """Remove a network: from memory at once, so that nobody joins it, its row last."""
         self._state.drop_network(network)
-        await self._kernel.remove_bridge(network.bridge(), keep_link=network.adopted)
+        await self._kernel.remove(network.segment(), keep_link=network.adopted)
         await offload(self._state.journal.drop_network, network.id)
 
     def _name(self, container: str) -> str:

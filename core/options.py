@@ -18,6 +18,8 @@ class Options:
     run_root: Path = DEFAULT_RUN_ROOT
     runtime: str | None = None
     debug: bool = False
+    # Where ports are published that name no address: "0.0.0.0" is every one, IPv6 included.
+    publish_on: str = "0.0.0.0"
 
     @property
     def tag(self) -> str:

@@ -123,7 +123,7 @@ class PortClaims:
                     claim.close()
                 if failure.errno == errno.EADDRNOTAVAIL:
                     raise InvalidError(
-                        f"cannot publish on {spec.host}: this host has no such address"
+                        f"cannot publish on {chosen[0]}: this host has no such address"
                     ) from None
                 if failure.errno != errno.EADDRINUSE:
                     raise

@@ -1,4 +1,4 @@
-"""Which published ports the engine copies itself: those on IPv6 addresses, see `netns.proxy`."""
+"""Which published ports the engine copies itself: those with IPv6 at an end, see `netns.proxy`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PortProxies:
         targets = {(row.protocol, row.host, row.host_port): row for row in rows}
         for claim in claims:
             row = targets.get((claim.protocol, claim.host, claim.port))
-            if row is None or claim.socket is None or ":" not in claim.host:
+            if row is None or claim.socket is None or ":" not in claim.host + row.target:
                 continue
             if row.protocol in ("tcp", "udp"):
                 made = proxy.start(row.protocol, claim.socket, (row.target, row.target_port))

@@ -7,8 +7,8 @@ import socket
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from . import links, sysctl
 from . import messages as m
-from . import sysctl
 from .namespace import Namespace
 from .netlink import Netlink, delete, down, ignoring
 from .types import Attachment, Bridge, Interface
@@ -16,6 +16,7 @@ from .types import Attachment, Bridge, Interface
 _RT_TABLE_MAIN = 254
 _RTPROT_BOOT = 3
 _RT_SCOPE_UNIVERSE = 0
+_RT_SCOPE_LINK = 253
 _RTN_UNICAST = 1
 _RT_SCOPE_NOWHERE = 255
 
@@ -28,15 +29,13 @@ def ensure(host: Netlink, bridge: Bridge) -> None:
     """
     if not host.has(bridge.name):
         host.request(
-            m.message(
-                m.ifinfmsg,
-                m.RTM_NEWLINK,
+            links.new_link(
                 m.NLM_F_CREATE | m.NLM_F_EXCL,
+                "bridge",
                 [
                     ("IFLA_IFNAME", bridge.name),
                     ("IFLA_ADDRESS", bridge.mac),
                     ("IFLA_MTU", bridge.mtu),
-                    ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge")]}),
                 ],
             )
         )
@@ -57,6 +56,11 @@ def ensure(host: Netlink, bridge: Bridge) -> None:
             sysctl.forward6()
 
 
+def up(host: Netlink, name: str) -> None:
+    """Bring a link up. Raises OSError."""
+    host.request(_up(host.index(name)))
+
+
 def remove(host: Netlink, name: str) -> None:
     """Delete the bridge, if it is there; waits some 40 ms for the kernel."""
     down(host, name)
@@ -71,19 +75,30 @@ def attach(host: Netlink, namespace: Namespace, end: Attachment) -> None:
     host.request(_veth(host.index(end.bridge), namespace.fd, end))
     try:
         _set_port(host, end)
-        inner = namespace.netlink
-        index = inner.index(end.link)
-        if any(address.version == 6 for address in end.addresses):
-            namespace.run(lambda: sysctl.write(f"net/ipv6/conf/{end.link}/disable_ipv6", "0"))
-        inner.request(
-            _up(inner.index("lo")),
-            _up(index),
-            *(_address(index, address, m.NLM_F_CREATE | m.NLM_F_EXCL) for address in end.addresses),
-            *_default_routes(index, end),
-        )
+        settle(namespace, end)
     except BaseException:
         delete(host, end.host_link)
         raise
+
+
+def settle(namespace: Namespace, end: Attachment) -> None:
+    """Give the end's link, which is in the namespace, its settings, addresses and routes."""
+    inner = namespace.netlink
+    index = inner.index(end.link)
+    settings = {
+        name.replace("IFNAME", end.link).replace(".", "/"): value
+        for name, value in end.sysctls.items()
+    }
+    if any(address.version == 6 for address in end.addresses):
+        settings = {f"net/ipv6/conf/{end.link}/disable_ipv6": "0", **settings}
+    if settings:
+        namespace.run(lambda: sysctl.write_all(settings))
+    inner.request(
+        _up(inner.index("lo")),
+        _up(index),
+        *(_address(index, address, m.NLM_F_CREATE | m.NLM_F_EXCL) for address in end.addresses),
+        *_default_routes(index, end),
+    )
 
 
 def set_gateways(namespace: Namespace, end: Attachment | None) -> None:
@@ -94,7 +109,7 @@ def set_gateways(namespace: Namespace, end: Attachment | None) -> None:
         with ignoring(errno.ESRCH, errno.ENOENT, errno.EAFNOSUPPORT):
             if version not in gateways:
                 inner.request(_default_route(m.RTM_DELROUTE, 0, version, []))
-    if end is not None and gateways:
+    if end is not None and (gateways or end.direct):
         inner.request(*_default_routes(inner.index(end.link), end))
 
 
@@ -118,22 +133,26 @@ def detach(host: Netlink, host_link: str) -> None:
     delete(host, host_link)
 
 
-def routed_networks(host: Netlink) -> set[Any]:
-    """The networks (IPv4Network, IPv6Network) this host has a route to, of every table.
+def routed_networks(host: Netlink) -> dict[Any, str]:
+    """The networks (IPv4Network, IPv6Network) this host has a route to, of every table, each with
+    the name of the link it leaves by ("" when there is none or several).
 
     Default routes and the halves VPNs make of them (prefixes below 8) are left out.
     """
-    found = set()
+    found: dict[Any, str] = {}
+    names = dict(socket.if_nameindex())
     for family, bits in ((2, 32), (10, 128)):
         request = m.message(m.rtmsg, m.RTM_GETROUTE, 0, [], family=family)
         for route in host.dump(request):
-            target = dict(route["attrs"]).get("RTA_DST")
+            attrs = dict(route["attrs"])
+            target = attrs.get("RTA_DST")
             if (
                 target is not None
                 and 8 <= route["dst_len"] < bits
                 and route["type"] == _RTN_UNICAST
             ):
-                found.add(ip_network(f"{target}/{route['dst_len']}", strict=False))
+                network = ip_network(f"{target}/{route['dst_len']}", strict=False)
+                found[network] = names.get(attrs.get("RTA_OIF", 0), "")
     return found
 
 
@@ -166,22 +185,11 @@ def _veth(bridge: int, namespace: int, end: Attachment) -> Any:
         ("IFLA_MTU", end.mtu),
         ("IFLA_NET_NS_FD", namespace),
     ]
-    info = {
-        "attrs": [
-            ("IFLA_INFO_KIND", "veth"),
-            ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", {"attrs": peer})]}),
-        ]
-    }
-    return m.message(
-        m.ifinfmsg,
-        m.RTM_NEWLINK,
+    return links.new_link(
         m.NLM_F_CREATE | m.NLM_F_EXCL,
-        [
-            ("IFLA_IFNAME", end.host_link),
-            ("IFLA_MTU", end.mtu),
-            ("IFLA_MASTER", bridge),
-            ("IFLA_LINKINFO", info),
-        ],
+        "veth",
+        [("IFLA_IFNAME", end.host_link), ("IFLA_MTU", end.mtu), ("IFLA_MASTER", bridge)],
+        [("VETH_INFO_PEER", {"attrs": peer})],
         flags=m.IFF_UP,
         change=m.IFF_UP,
     )
@@ -217,6 +225,10 @@ def _up(index: int) -> Any:
 
 def _default_routes(index: int, end: Attachment) -> list[Any]:
     flags = m.NLM_F_CREATE | m.NLM_F_REPLACE
+    if end.direct:
+        versions = {address.version for address in end.addresses}
+        way = [("RTA_OIF", index)]
+        return [_default_route(m.RTM_NEWROUTE, flags, version, way) for version in versions]
     return [
         _default_route(
             m.RTM_NEWROUTE,
@@ -238,9 +250,16 @@ def _default_route(code: int, options: int, version: int, attrs: list[tuple[str,
         dst_len=0,
         table=_RT_TABLE_MAIN,
         proto=_RTPROT_BOOT if code == m.RTM_NEWROUTE else 0,
-        scope=_RT_SCOPE_UNIVERSE if code == m.RTM_NEWROUTE else _RT_SCOPE_NOWHERE,
+        scope=_scope(code, attrs),
         type=_RTN_UNICAST if code == m.RTM_NEWROUTE else 0,
     )
+
+
+def _scope(code: int, attrs: list[tuple[str, Any]]) -> int:
+    """A route without a gateway is of scope link; a deletion matches whatever it is."""
+    if code != m.RTM_NEWROUTE:
+        return _RT_SCOPE_NOWHERE
+    return _RT_SCOPE_UNIVERSE if dict(attrs).get("RTA_GATEWAY") else _RT_SCOPE_LINK
 
 
 def _address(index: int, address: Interface, flags: int) -> Any:

@@ -72,10 +72,21 @@ class Netlink:
                     if code == m.NLMSG_ERROR:
                         number = -int(struct.unpack_from("i", payload, 0)[0])
                         raise OSError(number, os.strerror(number))
-                    raw = _HEADER.pack(len(payload) + 16, code, 0, sequence, 0) + payload
-                    answer = type(message)(raw)
-                    answer.decode()
-                    answers.append(answer)
+                    answers.append(_decoded(message, code, sequence, payload))
+
+    def ask(self, message: Any) -> Any:
+        """Send a request for one thing and return the decoded answer. Raises OSError."""
+        with self._lock:
+            self._socket.send(self._encode(message, 0))
+            expected = self._sequence
+            while True:
+                for sequence, code, payload in self._receive():
+                    if sequence != expected:
+                        continue
+                    if code == m.NLMSG_ERROR:
+                        number = -int(struct.unpack_from("i", payload, 0)[0])
+                        raise OSError(number, os.strerror(number))
+                    return _decoded(message, code, sequence, payload)
 
     def index(self, link: str) -> int:
         """The link's index. Raises OSError ENODEV when there is no such link."""
@@ -108,6 +119,13 @@ class Netlink:
             length, code, _, sequence, _ = _HEADER.unpack_from(data, offset)
             yield sequence, code, data[offset + 16 : offset + length]
             offset += (length + 3) & ~3
+
+
+def _decoded(request: Any, code: int, sequence: int, payload: bytes) -> Any:
+    """An answer, as a message of the class of what was asked."""
+    answer = type(request)(_HEADER.pack(len(payload) + 16, code, 0, sequence, 0) + payload)
+    answer.decode()
+    return answer
 
 
 def down(netlink: Netlink, link: str) -> None:

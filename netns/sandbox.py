@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import bridge, namespace
+from . import bridge, macvlan, namespace
 from .namespace import Namespace
 from .netlink import Netlink
-from .types import Attachment, Bridge
+from .types import Attachment, Bridge, Parent
+
+# What a network is on the host.
+Segment = Bridge | Parent
 
 
-def make(host: Netlink, path: Path, ends: Sequence[tuple[Bridge, Attachment]]) -> None:
-    """Make a namespace pinned at `path`, joined to each bridge; all of it or nothing.
+def make(host: Netlink, path: Path, ends: Sequence[tuple[Segment, Attachment]]) -> None:
+    """Make a namespace pinned at `path`, joined to each segment; all of it or nothing.
 
     A bridge that somebody deleted is made again. Raises OSError.
     """
@@ -27,8 +30,12 @@ def make(host: Netlink, path: Path, ends: Sequence[tuple[Bridge, Attachment]]) -
         raise
 
 
-def plug(host: Netlink, inside: Namespace, on: Bridge, end: Attachment) -> None:
-    """Join an open namespace to one more bridge. Raises OSError."""
+def plug(host: Netlink, inside: Namespace, on: Segment, end: Attachment) -> None:
+    """Join an open namespace to one more bridge or parent. Raises OSError."""
+    if isinstance(on, Parent):
+        macvlan.ensure(host, on)
+        macvlan.attach(host, inside, on, end)
+        return
     if not host.has(on.name):
         bridge.ensure(host, on)
     bridge.attach(host, inside, end)

@@ -26,6 +26,12 @@ def write(name: str, value: str) -> None:
             os.close(fd)
 
 
+def write_all(settings: dict[str, str]) -> None:
+    """`write` each."""
+    for name, value in settings.items():
+        write(name, value)
+
+
 def forward4() -> None:
     """Let the host route IPv4."""
     write("net/ipv4/ip_forward", "1")

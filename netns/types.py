@@ -27,11 +27,26 @@ class Bridge:
 
 
 @dataclass(frozen=True)
-class Attachment:
-    """One container's end on a bridge.
+class Parent:
+    """A link of the host that macvlan or ipvlan links (`kind`) are made on, in that `mode`.
 
-    `host_link` stays on the host, a port of `bridge`; `link` (eth0) is made inside the namespace.
-    `gateways` become default routes with `metric`; none for an end that is not the way out.
+    `made` says that it is the engine's own, that leads nowhere, when the user named no link.
+    """
+
+    name: str
+    kind: str
+    mode: str
+    made: bool = False
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One container's end on a bridge, or on a parent link.
+
+    `host_link` stays on the host, a port of `bridge`; "" on a parent, where only `link` (eth0) is
+    made, inside the namespace. `gateways` become default routes; none for an end that is not the
+    way out. `direct` makes the link itself the default route (ipvlan's l3 modes). `sysctls` are
+    settings of the namespace, with IFNAME for the link.
     """
 
     host_link: str
@@ -42,7 +57,7 @@ class Attachment:
     gateways: tuple[Address, ...] = ()
     mtu: int = 1500
     icc: bool = True
-    metric: int = 0
+    direct: bool = False
     sysctls: dict[str, str] = field(default_factory=dict)
 
 

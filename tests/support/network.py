@@ -56,8 +56,8 @@ class People:
 class Harbour:
     """One engine's networking over a folder; `again` restarts it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.options = Options(root=folder / "root", run_root=folder / "run")
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.options = Options(root=folder / "root", run_root=folder / "run", **options)
         self.options.root.mkdir(parents=True)
         self.people = People()
         self.events = Recorded()
