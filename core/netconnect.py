@@ -92,7 +92,7 @@ async def _plug(joining: Joining, network: Network, container: Container, given:
         await offload(state.journal.add, [endpoint], [])
         await kernel.plug(container.id, network.segment(), end)
         container.networks[network.name] = joining.filled(container, network, endpoint, given)
-        await _move_ports(joining, container, way_out)
+        await move_ports(joining, container, way_out)
     except BaseException as error:
         container.networks.pop(network.name, None)
         await kernel.unplug(container.id, endpoint)
@@ -112,7 +112,7 @@ async def _unplug(
     state, kernel = joining.state, joining.kernel
     others = [member for member in members(joining, container) if member[1] is not endpoint]
     way_out = gateway_of(others, container.networks) if others else None
-    await _move_ports(joining, container, way_out)
+    await move_ports(joining, container, way_out)
     await kernel.unplug(container.id, endpoint)
     await offload(state.journal.drop_endpoint, endpoint.id)
     state.free([endpoint])
@@ -121,7 +121,7 @@ async def _unplug(
         await kernel.set_gateways(container.id, end)
 
 
-async def _move_ports(
+async def move_ports(
     joining: Joining, container: Container, way_out: tuple[Network, Endpoint] | None
 ) -> None:
     """Have the published ports lead to the endpoint that is the way out now.
@@ -138,15 +138,13 @@ async def _move_ports(
             new = [joining.aimed(row, way_out[1]) for row in old]
     if new == old:
         return
-    state.ports.pop(container.id, None)
     joining.proxies.stop(container.id)
-    await joining.kernel.unpublish(old)
-    await offload(state.journal.drop_ports, container.id)
-    if not new:
-        joining.claims.release(container.id)
-    await offload(state.journal.add, [], new)
+    await offload(state.journal.replace_ports, container.id, new)
     state.ports[container.id] = new
-    await joining.kernel.publish(new)
+    await joining.kernel.republish(old, new)
+    if not new:
+        del state.ports[container.id]
+        joining.claims.release(container.id)
     joining.proxies.start(joining.claims.of(container.id), new)
 
 

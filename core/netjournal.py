@@ -96,9 +96,11 @@ class Journal:
             self._db.execute("DELETE FROM leases WHERE endpoint = ?", key)
             self._db.execute("DELETE FROM endpoints WHERE id = ?", key)
 
-    def drop_ports(self, container: str) -> None:
-        """Delete a container's published ports."""
-        self._db.execute("DELETE FROM ports WHERE container = ?", container)
+    def replace_ports(self, container: str, ports: Iterable[PortRow]) -> None:
+        """Have these published ports of a container in place of those it had."""
+        with self._db.transaction():
+            self._db.execute("DELETE FROM ports WHERE container = ?", container)
+            self.add([], ports)
 
     def drop_container(self, container: str) -> None:
         """Delete everything of a container: endpoints, leases, ports."""

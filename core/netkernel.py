@@ -137,18 +137,28 @@ class NetKernel:
 
         await whole(offload(work))
 
-    async def publish(self, ports: list[PortRow]) -> None:
-        """Lead more ports to containers. Raises NftError."""
+    async def republish(self, old: list[PortRow], new: list[PortRow]) -> None:
+        """Lead ports elsewhere, at once. Raises NftError."""
 
         def work() -> None:
-            self.firewall.publish(publications(ports))
-            self._forget_flows(ports)
+            self.firewall.republish(publications(old), publications(new))
+            self._forget_flows([*old, *new])
 
         await whole(offload(work))
 
-    async def unpublish(self, ports: list[PortRow]) -> None:
-        """Take published ports away; idempotent."""
-        await whole(offload(self.firewall.unpublish, publications(ports)))
+    async def is_plugged(self, container: str, end: Attachment) -> bool:
+        """Whether the end is there; one whose bridge was made anew is joined to it again."""
+
+        def work() -> bool:
+            if end.host_link:
+                return bridge.rejoin(self.host, end)
+            try:
+                with Namespace.open(self.path(container)) as inside:
+                    return inside.netlink.has(end.link)
+            except OSError:
+                return False
+
+        return await whole(offload(work))
 
     async def restore(self, bridges: list[Bridge], ports: list[PortRow]) -> bool:
         """Put the firewall back if somebody deleted it: whether it was gone. Raises NftError."""

@@ -16,7 +16,7 @@ from ..host.errors import BayError, ForbiddenError, NotFoundError
 from ..host.threads import offload
 from ..netns import bridge
 from ..netns.types import Bridge
-from . import netcheck, netconnect, netcreate, netdefaults, netquery, netviews
+from . import netcheck, netconnect, netcreate, netdefaults, netquery, netrepair, netviews
 from .netdns import Dns
 from .netjoin import Joining
 from .netjournal import Journal
@@ -76,6 +76,7 @@ class Networks:
         self._keeper = NetKeeper(
             self._options.table,
             lambda: self._kernel.restore(self._bridges(), self._rows()),
+            self._allow,
         )
         for row in self._rows():
             held = self._joining.claims.adopt(
@@ -90,9 +91,9 @@ class Networks:
 
     async def _allow(self) -> None:
         warning = await self._kernel.allow()
-        if warning is not None:
-            self.warnings = [warning]
+        if warning is not None and warning not in self.warnings:
             _log.warning("%s", warning)
+        self.warnings = [warning] if warning is not None else []
 
     def _bridges(self) -> builtins.list[Bridge]:
         networks = self._state.networks.values()
@@ -146,11 +147,13 @@ class Networks:
         """Release everything that belongs to a container that is not `alive` (full ids)."""
         for container in (self._state.known() | await self._kernel.pinned()) - alive:
             await self.leave(container)
-        for container in alive & set(self._state.endpoints):
+        for container in alive:
             try:
-                await self._joining.dns.ensure(self._roster.find(container))
-            except BayError as error:
-                _log.warning("%s", error)
+                found = self._roster.find(container)
+                await netrepair.repair(self._joining, found)
+                await self._joining.dns.ensure(found)
+            except (BayError, OSError) as error:
+                _log.warning("networks of container %s: %s", container[:12], error)
         ours = {item.host_link for items in self._state.endpoints.values() for item in items}
         for link in links(f"{self._options.link_prefix}v"):
             if link not in ours:

@@ -41,6 +41,9 @@ def ensure(host: Netlink, bridge: Bridge) -> None:
         )
     index = host.index(bridge.name)
     if any(address.version == 6 for address in bridge.addresses):
+        # What is forwarded waits for the link-local address, from which the kernel asks for
+        # neighbours: without detection of duplicates it is usable at once, not after a second.
+        sysctl.write(f"net/ipv6/conf/{bridge.name}/accept_dad", "0")
         sysctl.write(f"net/ipv6/conf/{bridge.name}/disable_ipv6", "0")
     flags = m.NLM_F_CREATE | m.NLM_F_REPLACE
     host.request(
@@ -90,7 +93,8 @@ def settle(namespace: Namespace, end: Attachment) -> None:
         for name, value in end.sysctls.items()
     }
     if any(address.version == 6 for address in end.addresses):
-        settings = {f"net/ipv6/conf/{end.link}/disable_ipv6": "0", **settings}
+        six = f"net/ipv6/conf/{end.link}"
+        settings = {f"{six}/accept_dad": "0", f"{six}/disable_ipv6": "0", **settings}
     if settings:
         namespace.run(lambda: sysctl.write_all(settings))
     inner.request(
@@ -116,6 +120,22 @@ def set_gateways(namespace: Namespace, end: Attachment | None) -> None:
 def loopback_up(namespace: Namespace) -> None:
     """Bring up lo, all there is in a container without a network."""
     namespace.netlink.request(_up(namespace.netlink.index("lo")))
+
+
+def rejoin(host: Netlink, end: Attachment) -> bool:
+    """Make the end's link a port of its bridge again, if somebody made the bridge anew.
+
+    False when the link is not there. Raises OSError.
+    """
+    link = links.facts(host, end.host_link)
+    if link is None:
+        return False
+    master = host.index(end.bridge)
+    if link.master != master:
+        attrs = [("IFLA_MASTER", master)]
+        host.request(m.message(m.ifinfmsg, m.RTM_NEWLINK, 0, attrs, index=link.index))
+        _set_port(host, end)
+    return True
 
 
 def silence(host: Netlink, host_link: str) -> None:

@@ -119,6 +119,23 @@ class Firewall:
         if commands:
             self._nft.run("\n".join(commands))
 
+    def republish(self, old: Iterable[Publication], new: Iterable[Publication]) -> None:
+        """Have the `new` instead of the `old`, at once: no connection falls between.
+
+        What is gone of the old already is no error.
+        """
+        adding = self._map_elements("add", new)
+        try:
+            commands = self._map_elements("delete", old) + adding
+            if commands:
+                self._nft.run("\n".join(commands))
+        except NftError as error:
+            if not error.missing:
+                raise
+            self.unpublish(old)
+            if adding:
+                self._nft.run("\n".join(adding))
+
     def unpublish(self, publications: Iterable[Publication]) -> None:
         """Take published ports away; what is gone already is no error."""
         self._each(self._map_elements("delete", publications))

@@ -14,12 +14,16 @@ _IFLA_INFO_KIND = "IFLA_INFO_KIND"
 
 @dataclass(frozen=True)
 class LinkFacts:
-    """A link's name, index, kind ("bridge", "veth"; "" for hardware) and MTU in bytes."""
+    """A link's name, index, kind ("bridge", "veth"; "" for hardware) and MTU in bytes.
+
+    `master` is the index of the bridge it is a port of, 0 for none.
+    """
 
     name: str
     index: int
     kind: str
     mtu: int
+    master: int = 0
 
 
 def facts(host: Netlink, name: str) -> LinkFacts | None:
@@ -32,7 +36,13 @@ def facts(host: Netlink, name: str) -> LinkFacts | None:
         raise
     attrs = dict(answer["attrs"])
     info = dict(attrs["IFLA_LINKINFO"]["attrs"]) if "IFLA_LINKINFO" in attrs else {}
-    return LinkFacts(name, answer["index"], str(info.get(_IFLA_INFO_KIND, "")), attrs["IFLA_MTU"])
+    return LinkFacts(
+        name=name,
+        index=answer["index"],
+        kind=str(info.get(_IFLA_INFO_KIND, "")),
+        mtu=attrs["IFLA_MTU"],
+        master=attrs.get("IFLA_MASTER", 0),
+    )
 
 
 def supports(host: Netlink, kind: str) -> bool:

@@ -40,7 +40,7 @@ class EngineProcess:
     that finds no engine starts this one and no other; they see no configuration of the user's.
     """
 
-    def __init__(self, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, arguments: Sequence[str] = (), prefix: Sequence[str] = ()) -> None:
         need_root()
         self.folder = Path(tempfile.mkdtemp(prefix="bt-", dir="/tmp"))
         self.root = self.folder / "root"
@@ -49,6 +49,7 @@ class EngineProcess:
         self.socket = self.options.socket
         self.host = f"unix://{self.socket}"
         self.arguments = list(arguments)
+        self.prefix = list(prefix)
         self.log = self.folder / "engine.log"
         self.home = self.folder / "home"
         self.home.mkdir()
@@ -74,7 +75,16 @@ class EngineProcess:
 
     def start(self) -> None:
         """Start `bay engine` and wait until its socket answers."""
-        argv = [BAY, "engine", "--root", self.root, "--run-root", self.run_root, *self.arguments]
+        argv = [
+            *self.prefix,
+            BAY,
+            "engine",
+            "--root",
+            self.root,
+            "--run-root",
+            self.run_root,
+            *self.arguments,
+        ]
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(
                 [str(word) for word in argv],
