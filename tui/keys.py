@@ -70,7 +70,9 @@ LOG_KEYS = (
     Key("w", "", "wrap", "Logs", hint="l"),
     Key("t", "", "timestamps", "Logs", hint="l"),
     Key("n", "", "next match", "Logs", "n N", hint="l"),
-    Key("m", "", "only matches", "Logs"),
+    Key("m", "", "matches, with context, all", "Logs"),
+    Key("T", "", "since a time", "Logs"),
+    Key("W", "", "save all of it", "Logs"),
 )
 SHELL_KEYS = (
     Key("", "", "give the keyboard back", "Shell", "^]", hint="s", brief="leave"),

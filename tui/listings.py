@@ -1,88 +1,250 @@
-"""The lists that are about one object: processes, changed files, layers; from the API to rows."""
+"""The tabs that are lists about one object: what they ask the engine, and its answer as rows."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..host import clock
 from . import text
 from .cells import Cell, Column, Row, Tone, cell
 from .model import Json
-
-PROCESSES = (
-    Column("pid", "PID", 7, right=True),
-    Column("user", "USER", 8, 12, rank=2),
-    Column("time", "CPU TIME", 8, rank=1, right=True),
-    Column("command", "COMMAND", 12, 500),
-)
-CHANGES = (Column("kind", "", 9), Column("path", "PATH", 12, 500))
-LAYERS = (
-    Column("size", "SIZE", 5, right=True),
-    Column("age", "AGE", 3, rank=1, right=True),
-    Column("made", "MADE BY", 12, 500),
-)
-COLUMNS = {"processes": PROCESSES, "changes": CHANGES, "layers": LAYERS}
-PATHS = {
-    "processes": "/containers/{}/top",
-    "changes": "/containers/{}/changes",
-    "layers": "/images/{}/history",
-}
-EMPTY = {
-    "processes": "It is not running.",
-    "changes": "Nothing was written: it is as its image.",
-    "layers": "No layers.",
-}
-_KINDS: dict[int, tuple[str, Tone]] = {
-    0: ("~ changed", "warn"),
-    1: ("+ added", "good"),
-    2: ("- deleted", "bad"),
-}
+from .source import Source
 
 
-def processes(reply: Json) -> list[Row]:
+@dataclass(frozen=True)
+class Kind:
+    """One such tab.
+
+    `read` asks the engine about an object (its id), `build` makes rows of the answer at a time
+    (seconds). `every` is how many samples pass between two readings, 0 for none: then it is read
+    when the object changes. `keys` are said in the border.
+    """
+
+    columns: Sequence[Column]
+    empty: str
+    read: Callable[[Source, str], Awaitable[Any]]
+    build: Callable[[Any, float], list[Row]]
+    every: int = 0
+    keys: str = ""
+
+
+async def _top(source: Source, target: str) -> Any:
+    return await source.get(f"/containers/{target}/top")
+
+
+async def _inspect(source: Source, target: str) -> Any:
+    return await source.get(f"/containers/{target}/json")
+
+
+async def _environment(source: Source, target: str) -> Any:
+    """The container and its image: a variable is the image's or was set for the container."""
+    details = await source.get(f"/containers/{target}/json")
+    image = await source.get(f"/images/{details['Image']}/json")
+    return details, image
+
+
+async def _events(source: Source, target: str) -> Any:
+    now = datetime.now().timestamp()
+    query: dict[str, Any] = {
+        "since": "0",
+        "until": str(int(now) + 1),
+        "filters": {"container": [target]},
+    }
+    async with source.lines("/events", **query) as lines:
+        return [event async for event in lines]
+
+
+def _processes(reply: Json, now: float) -> list[Row]:
     """The rows of `top`, whose columns are named by `ps`."""
     titles = [str(title).upper() for title in reply.get("Titles") or []]
     rows: list[Row] = []
     for values in reply.get("Processes") or []:
         fields = dict(zip(titles, values, strict=False))
+        command = str(fields.get("CMD", fields.get("COMMAND", "")))
         cells = {
             "pid": cell(str(fields.get("PID", "")), "accent"),
             "user": cell(str(fields.get("UID", fields.get("USER", ""))), "dim"),
             "time": cell(str(fields.get("TIME", "")), ""),
-            "command": cell(str(fields.get("CMD", fields.get("COMMAND", ""))), "bright"),
+            "command": cell(command, "bright"),
         }
-        rows.append(Row(str(fields.get("PID", len(rows))), cells, {}))
+        rows.append(_row(str(fields.get("PID", len(rows))), cells, command))
     return rows
 
 
-def changes(reply: list[Json]) -> list[Row]:
-    """The rows of `changes`, as the writable layer differs from the image."""
+def _variables(reply: tuple[Json, Json], now: float) -> list[Row]:
+    """The rows of a container's environment, what the image set after what the user did."""
+    details, image = reply
+    inherited = set((image.get("Config") or {}).get("Env") or [])
     rows: list[Row] = []
-    for one in sorted(reply or [], key=lambda one: str(one["Path"])):
-        word, tone = _KINDS.get(one["Kind"], ("?", "warn"))
-        folder, _, name = str(one["Path"]).rpartition("/")
-        path: Cell = ((f"{folder}/", "dim"), (name, "bright"))
-        rows.append(Row(str(one["Path"]), {"kind": cell(word, tone), "path": path}, {}))
-    return rows
-
-
-def layers(reply: list[Json], now: float) -> list[Row]:
-    """The rows of an image's history, the newest first."""
-    rows: list[Row] = []
-    for index, one in enumerate(reply or []):
-        made = str(one.get("CreatedBy") or one.get("Comment") or "")
-        for prefix in ("/bin/sh -c #(nop) ", "/bin/sh -c ", "|0 "):
-            made = made.removeprefix(prefix).strip()
-        size = one.get("Size") or 0
+    for entry in sorted((details.get("Config") or {}).get("Env") or []):
+        name, _, value = str(entry).partition("=")
+        ours = entry not in inherited
         cells = {
-            "size": cell(text.size(size, 1000) if size else "·", "bright" if size else "dim"),
-            "age": cell(text.span(now - one["Created"]) if one.get("Created") else "", "dim"),
-            "made": cell(" ".join(made.split()), ""),
+            "name": cell(name, "accent" if ours else "dim"),
+            "value": cell(value, "bright" if ours else ""),
+            "origin": cell("" if ours else "image", "dim"),
         }
-        rows.append(Row(str(index), cells, {}))
+        rows.append(_row(name, cells, str(entry), quiet=not ours))
+    return sorted(rows, key=lambda row: row.quiet)
+
+
+def _published(reply: Json, now: float) -> list[Row]:
+    """The rows of a container's ports, one per address a port is published at."""
+    rows: list[Row] = []
+    networks = (reply.get("NetworkSettings") or {}).get("Networks") or {}
+    inside = next((one.get("IPAddress") for one in networks.values() if one.get("IPAddress")), "")
+    ports = (reply.get("NetworkSettings") or {}).get("Ports") or {}
+    for port in sorted(ports, key=lambda one: int(one.partition("/")[0])):
+        number, _, protocol = port.partition("/")
+        for binding in ports[port] or [None]:
+            cells = {"port": cell(port, "accent")}
+            if binding is None:
+                cells["at"] = cell("not published", "dim")
+                cells["url"] = cell(f"{inside}:{number}" if inside else "", "dim")
+                rows.append(_row(port, cells, f"{inside}:{number}", quiet=True))
+                continue
+            address = str(binding.get("HostIp") or "0.0.0.0")
+            outside = str(binding.get("HostPort"))
+            shown = f"[{address}]:{outside}" if ":" in address else f"{address}:{outside}"
+            link = url(address, outside, protocol)
+            cells["at"] = cell(shown, "bright")
+            cells["url"] = cell(link, "good" if link.startswith("http") else "")
+            rows.append(_row(f"{port} {shown}", cells, link))
     return rows
 
 
-def build(kind: str, reply: object, now: float) -> list[Row]:
-    """The rows of a list by its kind."""
-    if kind == "processes":
-        return processes(reply if isinstance(reply, dict) else {})
-    entries = reply if isinstance(reply, list) else []
-    return changes(entries) if kind == "changes" else layers(entries, now)
+def url(address: str, port: str, protocol: str) -> str:
+    """What to open for a published port; `{host}` stands for the engine's machine."""
+    everywhere = address in ("0.0.0.0", "::", "")
+    host = "{host}" if everywhere else f"[{address}]" if ":" in address else address
+    if protocol != "tcp":
+        return f"{host}:{port}"
+    scheme = "https" if port.endswith("443") else "http"
+    return f"{scheme}://{host}:{port}"
+
+
+def machine(engine: str) -> str:
+    """The name by which the engine's ports are reached, from its address as the screen has it."""
+    return urlsplit(engine).hostname or "localhost" if "://" in engine else "localhost"
+
+
+def _checks(reply: Json, now: float) -> list[Row]:
+    """The rows of the health checks, the newest first."""
+    health = (reply.get("State") or {}).get("Health") or {}
+    rows: list[Row] = []
+    for one in reversed(health.get("Log") or []):
+        began, ended = clock.to_ns(one["Start"]) / 1e9, clock.to_ns(one["End"]) / 1e9
+        code = int(one.get("ExitCode", 0))
+        output = " ".join(str(one.get("Output") or "").split())
+        cells = {
+            "when": cell(f"{_clock(began)}", "dim"),
+            "result": cell("✓ ok" if code == 0 else f"✗ {code}", "good" if code == 0 else "bad"),
+            "took": cell(f"{max(0, ended - began) * 1000:.0f}ms", ""),
+            "output": cell(output or "–", "bright" if output else "dim"),
+        }
+        rows.append(_row(str(one["Start"]), cells, output))
+    return rows
+
+
+_EVENT_TONES: dict[str, Tone] = {
+    "start": "good",
+    "unpause": "good",
+    "die": "warn",
+    "kill": "warn",
+    "oom": "bad",
+    "destroy": "bad",
+    "create": "accent",
+}
+
+
+def _happenings(reply: list[Json], now: float) -> list[Row]:
+    """The rows of a container's events, the newest first."""
+    rows: list[Row] = []
+    for index, one in enumerate(reply):
+        when = one.get("timeNano", 0) / 1e9 or float(one.get("time", 0))
+        action, _, about = str(one.get("Action", "")).partition(":")
+        attributes = (one.get("Actor") or {}).get("Attributes") or {}
+        told = [f"{key} {attributes[key]}" for key in ("exitCode", "signal") if key in attributes]
+        more = " ".join([*told, about.strip()]).strip()
+        cells = {
+            "when": cell(_clock(when), "dim"),
+            "age": cell(text.span(now - when), "dim"),
+            "action": cell(action, _EVENT_TONES.get(action, "")),
+            "more": cell(more, "bright"),
+        }
+        rows.append(_row(f"{index} {when}", cells, f"{action} {more}".strip()))
+    return rows[::-1]
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%m-%d %H:%M:%S")
+
+
+def _row(identifier: str, cells: dict[str, Cell], copied: str, quiet: bool = False) -> Row:
+    words = " ".join(part for one in cells.values() for part, _ in one)
+    return Row(identifier, cells, {"copy": copied}, words.lower(), quiet)
+
+
+KINDS = {
+    "processes": Kind(
+        (
+            Column("pid", "PID", 7, right=True),
+            Column("user", "USER", 8, 12, rank=2),
+            Column("time", "CPU TIME", 8, rank=1, right=True),
+            Column("command", "COMMAND", 12, 500),
+        ),
+        "It is not running.",
+        _top,
+        _processes,
+        every=2,
+    ),
+    "env": Kind(
+        (
+            Column("name", "NAME", 12, 32),
+            Column("value", "VALUE", 12, 500),
+            Column("origin", "FROM", 5, rank=1),
+        ),
+        "Its environment is empty.",
+        _environment,
+        _variables,
+        keys="[b]c[/] copies",
+    ),
+    "ports": Kind(
+        (
+            Column("port", "PORT", 9),
+            Column("at", "PUBLISHED AT", 14, 24),
+            Column("url", "TO OPEN", 12, 60, rank=1),
+        ),
+        "It exposes and publishes no port.",
+        _inspect,
+        _published,
+        keys="[b]o[/] opens · [b]c[/] copies",
+    ),
+    "health": Kind(
+        (
+            Column("when", "AT", 14),
+            Column("result", "RESULT", 6),
+            Column("took", "TOOK", 6, rank=1, right=True),
+            Column("output", "OUTPUT", 10, 500),
+        ),
+        "It has no health check, or none has run yet.",
+        _inspect,
+        _checks,
+        every=2,
+    ),
+    "happened": Kind(
+        (
+            Column("when", "AT", 14),
+            Column("age", "AGE", 3, rank=1, right=True),
+            Column("action", "EVENT", 12, 20),
+            Column("more", "", 8, 500),
+        ),
+        "The engine remembers no event of it.",
+        _events,
+        _happenings,
+    ),
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 KEEP = 20_000
 LONGEST = 32_768  # characters of a line that are kept
@@ -20,12 +20,17 @@ _SGR = re.compile(r"\x1b\[[0-9;:]*m|\x1b")
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its number since the log was opened, 1 stdout | 2 stderr, time, text with SGR."""
+    """One line: its number since the log was opened, 1 stdout | 2 stderr, time, text with SGR.
+
+    What was written before the log was opened has negative numbers. `who` is whose line it is, in a
+    log merged of several containers: 0 is the first of them.
+    """
 
     number: int
     stream: int
     time: str
     text: str
+    who: int = 0
 
     @property
     def plain(self) -> str:
@@ -35,7 +40,10 @@ class Line:
 
 @dataclass
 class LogBuffer:
-    """The last `KEEP` lines; `total` counts all that ever came."""
+    """`KEEP` lines in a row; `total` is the number after the last one.
+
+    It grows at its end, and the oldest go; or at its beginning (`prepend`), and the newest go.
+    """
 
     stamped: bool = True
     lines: deque[Line] = field(default_factory=lambda: deque(maxlen=KEEP))
@@ -43,8 +51,9 @@ class LogBuffer:
     _rest: dict[int, str] = field(default_factory=dict)
     _bytes: dict[int, bytes] = field(default_factory=dict)
 
-    def feed(self, stream: int, data: bytes) -> int:
-        """Take what arrived on `stream`; the number of lines it completed."""
+    def feed(self, stream: int, data: bytes, who: int = 0) -> int:
+        """Take what arrived on `stream` of container `who`; the number of lines it completed."""
+        stream += who * 4  # what has no newline yet is kept apart for each
         data = self._bytes.pop(stream, b"") + data
         cut = _whole(data)
         self._bytes[stream] = data[cut:]
@@ -72,7 +81,7 @@ class LogBuffer:
         if "\r" in text:  # a progress bar: what a terminal would show last
             text = text[text.rindex("\r") + 1 :]
         text = _CONTROL.sub("", text[:LONGEST]).expandtabs(8)
-        self.lines.append(Line(self.total, stream, time, text))
+        self.lines.append(Line(self.total, stream % 4, time, text, stream // 4))
         self.total += 1
 
     @property
@@ -80,18 +89,47 @@ class LogBuffer:
         """The number of the oldest line kept."""
         return self.total - len(self.lines)
 
+    def pages(self) -> LogBuffer:
+        """A buffer with the same lines, to be grown at its ends apart from this one."""
+        return LogBuffer(self.stamped, self.lines.copy(), self.total)
+
+    def prepend(self, lines: list[Line]) -> None:
+        """Put `lines` before the first; as many of the newest go as are too many."""
+        number = self.first
+        for line in reversed(lines):
+            number -= 1
+            self.lines.appendleft(replace(line, number=number))
+        if self.lines:
+            self.total = self.lines[-1].number + 1
+
+    def append(self, lines: list[Line]) -> None:
+        """Put `lines` after the last; as many of the oldest go as are too many."""
+        for line in lines:
+            self.lines.append(replace(line, number=self.total))
+            self.total += 1
+
     def get(self, number: int) -> Line | None:
         """Line `number`, None when it is gone or not there yet."""
         index = number - self.first
         return self.lines[index] if 0 <= index < len(self.lines) else None
 
     def matches(self, query: str) -> Iterator[int]:
-        """The numbers of the lines that contain `query`; capitals count when it has any."""
-        fold = query == query.lower()
+        """The numbers of the lines that match `query`."""
         for line in self.lines:
-            text = line.plain
-            if query in (text.lower() if fold else text):
+            if matches(line, query):
                 yield line.number
+
+
+def matches(line: Line, query: str) -> bool:
+    """Whether `line` contains `query`, or does not where that begins with `!`.
+
+    Capitals count when it has any.
+    """
+    wanted = query.removeprefix("!")
+    if not wanted:
+        return True
+    text = line.plain if wanted != wanted.lower() else line.plain.lower()
+    return (wanted in text) != query.startswith("!")
 
 
 def _whole(data: bytes) -> int:

@@ -27,6 +27,7 @@ class Replay:
         self.now: float = recorded["time"]
         self.replies: dict[str, Any] = recorded["replies"]
         self.asked: list[str] = []
+        self.endless: tuple[str, ...] = ENDLESS
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -52,7 +53,7 @@ class Replay:
             headers = f"HTTP/1.1 {status} X\r\nConnection: close\r\n\r\n"
             writer.write(headers.encode() + body)
             await writer.drain()
-            if status == 200 and path.endswith(ENDLESS):
+            if status == 200 and self.endless and path.endswith(self.endless):
                 await reader.read()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the screen hung up first

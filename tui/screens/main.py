@@ -9,6 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.markup import escape
+from textual.widget import Widget
 from textual.widgets import Static
 
 from ...host.errors import BayError
@@ -22,6 +23,7 @@ from ..source import Source
 from ..widgets.detail import Detail
 from ..widgets.hostline import HostLine
 from ..widgets.logview import LogView
+from ..widgets.pane import Searchable
 from ..widgets.prompt import Prompt
 from ..widgets.rail import Events, HostPanel
 from ..widgets.shell import Shell
@@ -127,6 +129,7 @@ class MainScreen(Acting):
             self.detail.tick()
         elif kind == "events":
             self.query_one(Events).refresh()
+            self.detail.happened()
         elif kind in KINDS:
             for one in KINDS if kind == "containers" else (kind,):
                 self._fill(one)
@@ -286,8 +289,9 @@ class MainScreen(Acting):
             self.detail.content.focus()
 
     def _follow(self) -> None:
-        row = self.table(self.kind).current
-        self.detail.show(self.kind, row.id if row else "")
+        table = self.table(self.kind)
+        row = table.current
+        self.detail.show(self.kind, row.id if row else "", table.chosen)
 
     def action_tab(self, name: str) -> None:
         """Turn the detail to a tab and go there."""
@@ -309,8 +313,8 @@ class MainScreen(Acting):
 
     def action_back(self) -> None:
         """Out of the search, the zoom, the detail, the marks, the filter: one a press."""
-        table, view = self.table(self.kind), self.detail.content
-        if isinstance(view, LogView) and view.query_text and view.has_focus:
+        table, view = self.table(self.kind), self.focused
+        if isinstance(view, Searchable) and view.query_text:
             view.search("")
         elif self.has_class("-zoomed"):
             self.remove_class("-zoomed")
@@ -319,6 +323,7 @@ class MainScreen(Acting):
         elif table.marked:
             table.clear_marks()
             self._retitle(self.kind)
+            self._follow()
         elif self._filters[self.kind]:
             self._filters[self.kind] = ""
             self._fill(self.kind)
@@ -326,9 +331,10 @@ class MainScreen(Acting):
     # --- filter, sort
 
     def action_search(self) -> None:
-        """Search the log that is worked in, else filter the list."""
+        """Search the tab that is worked in, else filter the list."""
         view = self.focused
-        if isinstance(view, LogView):
+        if isinstance(view, Searchable):
+            assert isinstance(view, Widget)
             self.query_one(Prompt).ask("search ", view.query_text, view, view.search)
         else:
             table = self.table(self.kind)

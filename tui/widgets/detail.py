@@ -2,79 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
+from .. import tabs
 from ..model import Model, container_name
 from ..source import Source
+from ..tabs import TABS
 from ..text import image_name, short_id
-from .inspect import Inspect
-from .listing import Listing
 from .logs import Logs
-from .logview import LogView
+from .pane import Pane
 from .shell import Shell
-from .stats import Stats
 
-TABS = {
-    "containers": ("logs", "shell", "stats", "inspect", "processes", "changes"),
-    "images": ("layers", "inspect"),
-    "networks": ("inspect",),
-    "volumes": ("inspect",),
-}
-TITLES = {
-    "logs": "Logs",
-    "shell": "Shell",
-    "stats": "Stats",
-    "inspect": "Inspect",
-    "processes": "Processes",
-    "changes": "Changes",
-    "layers": "Layers",
-}
-LISTINGS = ("processes", "changes", "layers")
-EVERY = 2  # samples between two looks at the processes
+if TYPE_CHECKING:
+    from textual.events import Resize
 
 
 class Detail(Container):
-    """Logs, shell, figures and the whole truth about what the cursor stands on."""
+    """Logs, shell, figures and the whole truth about what the cursor stands on.
+
+    The tabs that are not seen at the start are made when they are first turned to: most of them
+    never are, and each costs imports and time before the first paint.
+    """
 
     def __init__(self, source: Source, model: Model, clock: Callable[[], float]) -> None:
         super().__init__(id="detail")
         self._clock = clock
-        self._ticks = 0
         self._source = source
         self._model = model
         self.kind = "containers"
         self.target = ""
         self._wanted = "logs"
         self._state = ""
+        self._views: dict[str, Widget] = {}
+        self._chosen: list[str] = []
 
     def compose(self) -> ComposeResult:
-        """One widget per tab; only the current one is shown."""
+        """What is there from the start; only the current tab is shown."""
+        self._views["logs"] = Logs(self._source, self._model, widget_id="logs")
+        self._views["shell"] = Shell(self._source, self._model, widget_id="shell")
         with ContentSwitcher(initial="logs"):
-            yield Logs(self._source, widget_id="logs")
-            yield Shell(self._source, self._model, widget_id="shell")
-            yield Stats(self._model, widget_id="stats")
-            for kind in LISTINGS:
-                yield Listing(self._source, kind, self._clock)
-            yield Inspect(self._source, widget_id="inspect")
+            yield self._views["logs"]
+            yield self._views["shell"]
 
     @property
     def tab(self) -> str:
         """The tab that is shown: the wanted one where the kind has it."""
-        tabs = TABS[self.kind]
-        return self._wanted if self._wanted in tabs else tabs[0]
+        names = TABS[self.kind]
+        return self._wanted if self._wanted in names else names[0]
 
     @property
     def content(self) -> Widget:
         """The widget of the shown tab."""
-        return self.query_one(f"#{self.tab}")
+        return self.view(self.tab)
 
-    def show(self, kind: str, target: str) -> None:
-        """Show the object `target` of the list `kind`."""
+    def view(self, name: str) -> Widget:
+        """The widget of a tab, made when it is wanted for the first time."""
+        found = self._views.get(name)
+        if found is None:
+            from .making import make
+
+            found = make(name, self._source, self._model, self._clock)
+            found.display = False
+            self._views[name] = found
+            self.query_one(ContentSwitcher).mount(found)
+        return found
+
+    def show(self, kind: str, target: str, chosen: Sequence[str] = ()) -> None:
+        """Show the object `target` of the list `kind`; the logs of all that is `chosen` there."""
+        self._chosen = list(chosen) if kind == "containers" and len(chosen) > 1 else []
         if (kind, target) != (self.kind, self.target):
             self.kind, self.target, self._state = kind, target, ""
         self._update()
@@ -87,8 +88,8 @@ class Detail(Container):
 
     def turn(self, step: int) -> None:
         """Turn to the next tab, or the one before."""
-        tabs = TABS[self.kind]
-        self.open(tabs[(tabs.index(self.tab) + step) % len(tabs)])
+        names = TABS[self.kind]
+        self.open(names[(names.index(self.tab) + step) % len(names)])
 
     def refresh_target(self) -> None:
         """The lists changed: read again what depends on the object's state."""
@@ -97,44 +98,51 @@ class Detail(Container):
             state = summary["State"] if summary else "gone"
             was, self._state = self._state, state
             if was and was != state and state == "running":
-                self.query_one(Logs).show(self.target, fresh=True)
+                self.query_one(Logs).restarted(self.target)
             if was == state:
+                self._pane(Pane.changed)
                 return
         self._update()
 
     def tick(self) -> None:
         """New samples came."""
-        if self.tab == "stats":
-            self.query_one(Stats).tick()
-        self._ticks += 1
-        if self.tab == "processes" and self._ticks % EVERY == 0:
-            self.query_one("#processes", Listing).tick()
+        self._pane(Pane.tick)
+
+    def happened(self) -> None:
+        """An event came."""
+        if self.tab == "happened":
+            self._pane(Pane.changed)
+
+    def _pane(self, tell: Callable[[Pane], None]) -> None:
+        view = self.content
+        if isinstance(view, Pane):
+            tell(view)
 
     def _update(self) -> None:
+        view = self.content
         self.query_one(ContentSwitcher).current = self.tab
-        if self.tab == "logs":
-            self.query_one(Logs).show(self.target)
-        elif self.tab == "shell":
-            self.query_one(Shell).choose(self.target)
-        elif self.tab == "stats":
-            self.query_one(Stats).show(self.target)
-        elif self.tab in LISTINGS:
-            self.query_one(f"#{self.tab}", Listing).show_target(self.target.partition(" ")[0])
-        elif self.tab == "inspect":
-            self.query_one(Inspect).show(self.kind, self.target)
+        if isinstance(view, Logs) and self._chosen:
+            view.merge(self._chosen)
+        elif isinstance(view, Pane):
+            view.show_target(self.kind, self.target)
         self.retitle()
+
+    # --- the border
 
     def retitle(self) -> None:
         """Write the tabs and the object's name into the border."""
-        tabs = []
-        for name in TABS[self.kind]:
-            title = TITLES[name]
+        room = max(10, self.size.width - 4)
+        words = []
+        for name, word in tabs.fit(TABS[self.kind], self.tab, room):
             if name == self.tab:
-                tabs.append(f"[b $accent]{title}[/]")
-            else:
-                tabs.append(f"[@click=screen.tab('{name}')][$dim]{title}[/][/]")
-        self.border_title = " ".join(tabs)
-        self.border_subtitle = f"{self._called()}{self._about()}"
+                words.append(f"[b $accent]{word}[/]")
+                continue
+            tone = "$line" if tabs.refusal(name, self._model.version) else "$dim"
+            words.append(f"[@click=screen.tab('{name}')][{tone}]{word}[/][/]")
+        self.border_title = " ".join(words)
+        view = self.content
+        about = view.about if isinstance(view, Pane) else ""
+        self.border_subtitle = f"{self._called()}{f' · {about}' if about else ''}"
 
     def _called(self) -> str:
         if self.kind == "containers":
@@ -146,19 +154,9 @@ class Detail(Container):
         identifier, _, name = self.target.partition(" ")
         return name or short_id(identifier)
 
-    def _about(self) -> str:
-        view = self.content
-        if isinstance(view, Shell):
-            return f" · {view.about}" if view.about else ""
-        if not isinstance(view, LogView):
-            return ""
-        words = [] if view.wrap else ["cut"]
-        if view.query_text:
-            words.append(f"/{view.query_text} {view.found} found")
-        if view.only:
-            words.append("only matches")
-        words.append("following" if view.following else "held, [b]f[/] follows")
-        return " · ".join(["", *words])
+    def on_resize(self, event: Resize) -> None:
+        """The tabs share another width."""
+        self.call_after_refresh(self.retitle)
 
     def on_log_view_changed(self) -> None:
         """The log moved."""
@@ -166,6 +164,14 @@ class Detail(Container):
 
     def on_terminal_changed(self) -> None:
         """The session did."""
+        self.retitle()
+
+    def on_listing_changed(self) -> None:
+        """A list was read, or searched."""
+        self.retitle()
+
+    def on_outline_changed(self) -> None:
+        """Likewise a tree."""
         self.retitle()
 
     def on_descendant_focus(self) -> None:

@@ -1,4 +1,4 @@
-"""The log of a container, as lines: follow, scroll, wrap, timestamps, search, only matches.
+"""A log as lines: follow, scroll, wrap, timestamps, search, only what matches with its context.
 
 Costs what is visible: wrapping is worked out from the place that is shown, never for all lines.
 """
@@ -11,18 +11,24 @@ from rich.text import Text
 from textual import events
 from textual.binding import Binding
 from textual.geometry import Region
+from textual.markup import escape
 from textual.message import Message
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from ..logbuffer import Line, LogBuffer, stamp
+from ..logbuffer import Line, LogBuffer, matches, stamp
+from .pane import Searchable
 
 Place = tuple[int, int]  # a line's number and which of its wrapped rows
 PAINT = 0.05  # seconds between repaints while lines pour in
+CONTEXT = 3  # lines before and after a match
+ALL, ONLY, AMID = range(3)  # every line; those that match; those with the lines around them
+NONE = -(1 << 60)  # the number of no line
+WHO = 6  # colours for the containers of a merged log
 
 
-class LogView(Widget, can_focus=True):
+class LogView(Widget, Searchable, can_focus=True):
     """Shows a LogBuffer; at its end it follows, anywhere else it stays where it is."""
 
     COMPONENT_CLASSES = {
@@ -31,6 +37,7 @@ class LogView(Widget, can_focus=True):
         "log--match",
         "log--current",
         "log--empty",
+        *(f"log--who{number}" for number in range(WHO)),
     }
     BINDINGS = [
         Binding("up,k", "scroll_lines(-1)", "Up", show=False),
@@ -45,7 +52,7 @@ class LogView(Widget, can_focus=True):
         Binding("t", "toggle_times", "Timestamps", show=False),
         Binding("n", "next_match(1)", "Next match", show=False),
         Binding("N", "next_match(-1)", "Previous match", show=False),
-        Binding("m", "toggle_only", "Only matches", show=False),
+        Binding("m", "next_only", "Only matches", show=False),
     ]
 
     class Changed(Message):
@@ -58,14 +65,17 @@ class LogView(Widget, can_focus=True):
         self.wrap = True
         self.times = False
         self.query_text = ""
-        self.only = False
+        self.only = ALL
         self.note = ""
+        self.names: list[str] = []  # of the containers, when the log is merged of several
         self._anchor: Place = (0, 0)
-        self._match = -1
+        self._match = NONE
         self._shift = 0
         self._strips: dict[int, Strip] = {}
         self._places: list[Place] = []
         self._paint: Timer | None = None
+        self._fits: dict[int, bool] = {}
+        self._counted = (0, 0)  # up to which line the matches were counted, and how many
 
     # --- content
 
@@ -73,7 +83,8 @@ class LogView(Widget, can_focus=True):
         """Start over with an empty log; `note` is what an empty one says."""
         self.buffer = LogBuffer()
         self.note = note
-        self.following, self._anchor, self._match, self._shift = True, (0, 0), -1, 0
+        self.following, self._anchor, self._match, self._shift = True, (0, 0), NONE, 0
+        self._counted = (0, 0)
         self._restyle()
 
     def grew(self) -> None:
@@ -87,21 +98,43 @@ class LogView(Widget, can_focus=True):
             self._anchor = (self.buffer.first, 0)
         if len(self._strips) > 4000:
             self._strips.clear()
+        if len(self._fits) > 60_000:
+            self._fits.clear()
         self.refresh()
         self.post_message(self.Changed())
 
     def search(self, query: str) -> None:
         """Mark what contains `query` and go to the last of it; an empty one ends the search."""
-        self.query_text, self._match = query, -1
-        self.only = self.only and bool(query)
+        self.query_text, self._match = query, NONE
+        self.only = self.only if query else ALL
+        self._counted = (self.buffer.first, 0)
         self._restyle()
         if query:
             self.action_next_match(-1)
 
     @property
     def found(self) -> int:
-        """How many lines contain what is searched for."""
-        return sum(1 for _ in self.buffer.matches(self.query_text)) if self.query_text else 0
+        """How many lines match what is searched for, of those that were here since."""
+        if not self.query_text:
+            return 0
+        upto, count = self._counted
+        for number in range(max(upto, self.buffer.first), self.buffer.total):
+            line = self.buffer.get(number)
+            count += line is not None and matches(line, self.query_text)
+        self._counted = (self.buffer.total, count)
+        return count
+
+    def use(self, buffer: LogBuffer) -> None:
+        """Show another buffer, staying at the same line number."""
+        self.buffer = buffer
+        self._counted = (buffer.first, 0)
+        self._restyle()
+
+    def want_older(self) -> None:
+        """The first line is in sight and the user goes up."""
+
+    def want_newer(self) -> None:
+        """The last line is in sight and the user goes down."""
 
     # --- moving
 
@@ -140,23 +173,27 @@ class LogView(Widget, can_focus=True):
         self.times = not self.times
         self._restyle()
 
-    def action_toggle_only(self) -> None:
-        """Show only the lines that match the search, or all again."""
+    def action_next_only(self) -> None:
+        """Show only the lines that match, then those with their context, then all again."""
         if self.query_text:
-            self.only = not self.only
+            self.only = (self.only + 1) % 3
             self._anchor = (self._anchor[0], 0)
+            self._fits.clear()
             self._show()
 
     def action_next_match(self, direction: int) -> None:
         """Go to the next line that matches, or the one before, and show it amid its context."""
         numbers = list(self.buffer.matches(self.query_text)) if self.query_text else []
+        here = self.buffer.total if self._match == NONE and direction < 0 else self._match
+        ahead = [one for one in numbers if (one > here if direction > 0 else one < here)]
+        if not ahead and self.query_text and self.search_beyond(direction):
+            return
         if not numbers:
             return
         if direction > 0:
-            self._match = next((one for one in numbers if one > self._match), numbers[0])
+            self._match = ahead[0] if ahead else numbers[0]
         else:
-            here = self._match if self._match >= 0 else self.buffer.total
-            self._match = next((one for one in reversed(numbers) if one < here), numbers[-1])
+            self._match = ahead[-1] if ahead else numbers[-1]
         self._strips.clear()
         if self._match not in [place[0] for place in self._places]:
             self.following = False
@@ -164,12 +201,17 @@ class LogView(Widget, can_focus=True):
             self._move(-(self.size.height // 3))
         self._show()
 
+    def search_beyond(self, direction: int) -> bool:
+        """No line here matches any more: whether others are being looked through."""
+        return False
+
     def _show(self) -> None:
         self.refresh()
         self.post_message(self.Changed())
 
     def _restyle(self) -> None:
         self._strips.clear()
+        self._fits.clear()
         self._show()
 
     def _move(self, step: int) -> None:
@@ -179,11 +221,14 @@ class LogView(Widget, can_focus=True):
         for _ in range(abs(step)):
             after = self._before(place) if step < 0 else self._after(place)
             if after is None:
+                if step < 0:
+                    self.want_older()
                 break
             place = after
         self._anchor, self.following = place, False
         if step > 0 and len(self._fill(place)) < self.size.height:
             self.following = True
+            self.want_newer()
         self._show()
 
     # --- which rows are shown
@@ -195,10 +240,19 @@ class LogView(Widget, can_focus=True):
         return max(1, -(-self._strip(number).cell_length // width))
 
     def _shown(self, line: Line) -> bool:
-        if not self.only:
+        if self.only == ALL:
             return True
-        text, query = line.plain, self.query_text
-        return query in (text.lower() if query == query.lower() else text)
+        fits = self._fits.get(line.number)
+        if fits is None:
+            around = CONTEXT if self.only == AMID else 0
+            near = (
+                self.buffer.get(number)
+                for number in range(line.number - around, line.number + around + 1)
+            )
+            fits = any(one is not None and matches(one, self.query_text) for one in near)
+            if line.number + around < self.buffer.total:  # else what comes next may still match
+                self._fits[line.number] = fits
+        return fits
 
     def _neighbour(self, number: int, step: int) -> int | None:
         number += step
@@ -278,10 +332,11 @@ class LogView(Widget, can_focus=True):
             base += self.get_component_rich_style("log--stderr", partial=True)
         text = Text.from_ansi(line.text) if "\x1b" in line.text else Text(line.text)
         text.end = ""
-        if self.query_text:
+        query = self.query_text
+        if query and not query.startswith("!"):
             kind = "log--current" if line.number == self._match else "log--match"
             mark = self.get_component_rich_style(kind, partial=True)
-            plain, query = text.plain, self.query_text
+            plain = text.plain
             plain = plain.lower() if query == query.lower() else plain
             at = plain.find(query)
             while at >= 0:
@@ -294,7 +349,22 @@ class LogView(Widget, can_focus=True):
         if self.times and line.time:
             faint = self.rich_style + self.get_component_rich_style("log--time", partial=True)
             segments.insert(0, Segment(f"{stamp(line.time)} ", faint))
+        if len(self.names) > 1:
+            tone = self.get_component_rich_style(f"log--who{line.who % WHO}", partial=True)
+            wide = max(map(len, self.names))
+            segments.insert(0, Segment(f"{self.names[line.who]:{wide}} ", self.rich_style + tone))
         return Strip(segments)
+
+    @property
+    def about(self) -> str:
+        """What the border says of it, in markup."""
+        words = [] if self.wrap else ["cut"]
+        if self.query_text:
+            words.append(f"[$warn]/{escape(self.query_text)}[/] {self.found} found")
+        if self.only != ALL:
+            words.append("only matches" if self.only == ONLY else "matches and context")
+        words.append("following" if self.following else "held, [b]f[/] follows")
+        return " · ".join(words)
 
     def notify_style_update(self) -> None:
         """The theme changed: every line is drawn anew."""

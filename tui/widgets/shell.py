@@ -6,10 +6,11 @@ from ...host.errors import BayError
 from ..model import Model, container_name
 from ..session import Kind, Session
 from ..source import Source
+from .pane import Pane
 from .terminal import Terminal
 
 
-class Shell(Terminal):
+class Shell(Terminal, Pane):
     """Keeps the sessions of all containers and shows those of the chosen one."""
 
     def __init__(self, source: Source, model: Model, *, widget_id: str | None = None) -> None:
@@ -20,11 +21,11 @@ class Shell(Terminal):
         self._last: dict[str, Kind] = {}
         self._target = ""
 
-    def choose(self, container: str) -> None:
-        """Show the session that was last used in `container`, or what can be opened."""
-        if container == self._target and self.session is not None:
+    def show_target(self, kind: str, target: str) -> None:
+        """Show the session that was last used in the container, or what can be opened."""
+        if target == self._target and self.session is not None:
             return
-        self._target = container
+        self._target = target
         self._present()
 
     def _present(self) -> None:

@@ -6,10 +6,11 @@ from textual.strip import Strip
 
 from ..graphs import Lines, panel
 from ..model import Model
+from .pane import Pane
 from .toned import Toned
 
 
-class Stats(Toned, can_focus=True):
+class Stats(Toned, Pane, can_focus=True):
     """Draws the samples of the chosen container, anew with each sample while it is shown."""
 
     def __init__(self, model: Model, *, widget_id: str | None = None) -> None:
@@ -18,9 +19,9 @@ class Stats(Toned, can_focus=True):
         self._container = ""
         self._lines: Lines = []
 
-    def show(self, container: str) -> None:
-        """Show the figures of `container`."""
-        self._container = container
+    def show_target(self, kind: str, target: str) -> None:
+        """Show the figures of the container `target`."""
+        self._container = target
         self.tick()
 
     def tick(self) -> None:
