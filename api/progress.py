@@ -58,14 +58,17 @@ async def with_progress(
     call: Call,
     work: Callable[[Report], Awaitable[T]],
     last: Callable[[T], Json | None] = lambda _: None,
+    at_once: bool = False,
 ) -> web.StreamResponse:
     """Answer with what `work` reports, then with `last` of its result.
 
-    An error before the first report has its own status; later ones are told in the stream, as the
-    status has gone. The work is cancelled when the client is gone, and its undo has run before
-    this returns.
+    An error before the first report has its own status, unless `at_once` sends the headers first;
+    later ones are told in the stream, as the status has gone. The work is cancelled when the
+    client is gone, and its undo has run before this returns.
     """
     stream = Stream(call, "application/json")
+    if at_once:
+        await stream.write(b"")
     backlog = Backlog()
     sending = asyncio.create_task(backlog.send_to(stream.send))
     working = asyncio.ensure_future(work(backlog.report))

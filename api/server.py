@@ -28,6 +28,8 @@ GROUP = "bay"
 BACKLOG = 512
 # How long requests under way may take to end when the engine stops.
 GRACE = 2.0
+# A create request with files in its labels is some megabytes; streams have no limit.
+LARGEST_BODY = 64 << 20
 
 
 class Server:
@@ -54,7 +56,11 @@ class Server:
         self._changes: set[asyncio.Task[Any]] = set()
         # Cancelled on hang-up: a follower of logs must not outlive its reader.
         self._http = web.Server(
-            self._serve, handler_cancellation=True, access_log=None, auto_decompress=False
+            self._serve,
+            request_factory=_request,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,
         )
         self._listeners: list[asyncio.Server] = []
 
@@ -183,3 +189,13 @@ def inherited_sockets() -> list[socket.socket]:
         one.setblocking(False)
         sockets.append(one)
     return sockets
+
+
+def _request(
+    message: Any, payload: Any, protocol: Any, writer: Any, task: asyncio.Task[None]
+) -> web.BaseRequest:
+    """A request that may have a large body: aiohttp's own limit is a megabyte."""
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY
+    )

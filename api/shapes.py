@@ -198,7 +198,10 @@ AUTH: Shape = _each(
 
 
 def check(value: Any, shape: Shape, field: str = "") -> None:
-    """Hold a decoded JSON value against its shape. Raises InvalidError naming the field."""
+    """Hold a decoded JSON value against its shape, and spell its field names as the shape does.
+
+    Raises InvalidError naming the field.
+    """
     if value is None:
         return
     if isinstance(shape, str):
@@ -211,10 +214,20 @@ def check(value: Any, shape: Shape, field: str = "") -> None:
     else:
         if not isinstance(value, dict):
             _refuse(value, "object", field)
+        if "*" not in shape:
+            _fold(value, shape)
         for key, item in value.items():
             known = shape.get(key) or shape.get("*")
             if known is not None:
                 check(item, known, f"{field}.{key}" if field else key)
+
+
+def _fold(value: dict[str, Any], shape: Mapping[str, Shape]) -> None:
+    """Spell the field names as the shape does: Go takes any case, and docker-py uses it."""
+    for key in [key for key in value if key not in shape]:
+        same = [name for name in shape if name.lower() == key.lower()]
+        if same and same[0] not in value:
+            value[same[0]] = value.pop(key)
 
 
 def _primitive(value: Any, shape: str, field: str) -> None:

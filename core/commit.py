@@ -74,7 +74,9 @@ def commit(
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [*history, {key: value for key, value in step.items() if value}],
         }
-        return store.images.put(dump(made)).id
+        image = store.images.put(dump(made)).id
+        store.images.set_parent(image, container.image)
+        return image
 
 
 def dump(config: Json) -> bytes:

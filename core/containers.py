@@ -5,10 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ..host import clock
+from ..host import clock, process
 from ..host.errors import BayError, InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
-from . import creation, inspection, listing, logconfig, pathcopy, removal, top, update, waits
+from . import (
+    creation,
+    inspection,
+    listing,
+    logconfig,
+    netlinks,
+    pathcopy,
+    removal,
+    top,
+    update,
+    waits,
+)
 from . import logs as logging
 from .attachment import Attachment
 from .context import Context
@@ -90,6 +101,12 @@ class Containers:
     async def remove(self, ref: str, force: bool = False, volumes: bool = False) -> None:
         """Remove it; ConflictError when it runs and `force` is not set."""
         await removal.remove(self._context, self.get(ref), force, volumes)
+
+    async def remove_link(self, ref: str, alias: str) -> None:
+        """Take away the legacy link `alias` that it has to another."""
+        container = self.get(ref)
+        context = self._context
+        await netlinks.remove(context.roster, container, alias, context.options)
 
     async def update(self, ref: str, wanted: Json) -> Json:
         """Change limits and restart policy, also while it runs: Docker's `{"Warnings": …}`."""
@@ -190,6 +207,8 @@ class Containers:
         """Docker's `ContainerJSON`."""
         container = self.get(ref)
         result = inspection.inspect(self._context, container)
+        lowers = await offload(self._context.store.snapshots.lowers, container.id)
+        result["GraphDriver"]["Data"]["LowerDir"] = ":".join(map(str, lowers))
         if size:
             result.update(await self._sizes(container))
         return result
@@ -280,7 +299,13 @@ class Containers:
         container = self.get(ref)
         hold = pause and container.state.status == "running"
         if hold:
-            await self._lifecycle.pause(container)
+            try:
+                await self._lifecycle.pause(container)
+            except BayError:
+                # It may have ended by itself: then nothing is left to hold still.
+                if process.is_alive(container.state.pid, container.state.pid_started):
+                    raise
+                hold = False
         try:
             image = await self._context.images.commit(
                 container,

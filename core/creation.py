@@ -15,6 +15,9 @@ from .context import Context
 from .names import new_id, random_name
 from .types import Container, Json
 
+# What Docker calls an OCI runtime that is nothing special.
+_RUNTIMES = ("runc", "crun", "io.containerd.runc.v2")
+
 
 async def create(
     context: Context, name: str | None, config: Json, host: Json, networking: Json
@@ -41,6 +44,8 @@ async def create(
         host_config=defaults.host_config(host),
         bundle=context.options.root / "containers" / key,
     )
+    asked = container.config.pop("Runtime", None)  # docker-py has it here
+    _choose_runtime(context, container.host_config, asked)
     container.config["Hostname"] = container.config["Hostname"] or _hostname(container)
     wanted = await offload(mounts.parse, container.host_config, container.config.get("Volumes"))
     inherited = _inherited(context, container)
@@ -57,6 +62,19 @@ async def create(
         undo.pop_all()
     context.emit(container, "create")
     return container, warnings
+
+
+def _choose_runtime(context: Context, host: Json, asked: str | None) -> None:
+    """Note the runtime: the engine has one, and Docker's names for the usual one mean that.
+
+    Raises InvalidError in Docker's words for another.
+    """
+    own = context.runtime.name
+    host["Runtime"] = host["Runtime"] or asked or own
+    if host["Runtime"] not in (own, *_RUNTIMES):
+        raise InvalidError(
+            f"unknown or invalid runtime name: {host['Runtime']}: this engine runs {own}"
+        )
 
 
 def _hostname(container: Container) -> str:

@@ -142,6 +142,8 @@ def config(given: Json, image: Json, image_ref: str) -> Json:
         both = {**(base.get(key) or {}), **(given.get(key) or {})}
         if both:
             result[key] = both
+        elif key == "Volumes":
+            result[key] = None
     health = merge_health(base.get("Healthcheck"), given.get("Healthcheck"))
     if health:
         result["Healthcheck"] = health
@@ -167,10 +169,7 @@ def host_config(given: Json) -> Json:
     log["Type"] = log.get("Type") or "json-file"
     log["Config"] = log.get("Config") or {}
     if log["Type"] not in ("json-file", "local", "none", "k8s-file"):
-        raise InvalidError(
-            f"logger: no log driver named '{log['Type']}' is registered: "
-            "use json-file, local or none"
-        )
+        raise InvalidError(f"logger: no log driver named '{log['Type']}' is registered")
     if not result["Privileged"]:
         result.setdefault("MaskedPaths", list(_MASKED))
         result.setdefault("ReadonlyPaths", list(_READONLY))
@@ -178,24 +177,29 @@ def host_config(given: Json) -> Json:
         result["MaskedPaths"] = result["ReadonlyPaths"] = None
     if result["PidsLimit"] is not None and result["PidsLimit"] <= 0:
         result["PidsLimit"] = None
+    if result["MemorySwappiness"] == -1:  # the docker command's word for "not given"
+        result["MemorySwappiness"] = None
+    if result["SecurityOpt"] is None and _unlabelled(result):
+        result["SecurityOpt"] = ["label=disable"]
     _check_limits(result)
     return result
 
 
+def _unlabelled(host: Json) -> bool:
+    """Whether Docker takes SELinux labels off: of what shares the host's processes or memory."""
+    return bool(host["Privileged"]) or "host" in (host["PidMode"], host["IpcMode"])
+
+
 def merge_env(base: list[str], own: list[str]) -> list[str]:
-    """The image's variables with the container's over them; a bare `NAME` removes one."""
-    result: dict[str, str] = {}
-    for item in base:
-        result[item.partition("=")[0]] = item
+    """The container's variables as given, then the image's that it does not name (moby, Merge).
+
+    A bare `NAME` stays: it keeps the image's variable, and the process's, out.
+    """
     for item in own:
-        name, equals, _ = item.partition("=")
-        if not name:
+        if not item.partition("=")[0]:
             raise InvalidError(f"invalid environment variable: {item}")
-        if equals:
-            result[name] = item
-        else:
-            result.pop(name, None)
-    return list(result.values())
+    names = {item.partition("=")[0] for item in own}
+    return [*own, *(item for item in base if item.partition("=")[0] not in names)]
 
 
 def merge_health(base: Json | None, own: Json | None) -> Json | None:

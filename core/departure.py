@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from ..host import cgroups, files, process
 from ..host.errors import BayError, NotFoundError
 from ..host.threads import offload
-from . import conmon, shm
+from . import conmon, restart, shm, subpaths
 from .context import Context, cgroup_path
 from .types import Container
 
@@ -37,7 +37,7 @@ async def watch(context: Context, container: Container, after: AfterExit) -> Non
     await _ended(container.state.pid, container.state.pid_started)
     code, finished, oom = await _verdict(context, container)
     async with live.lock:
-        await settle(context, container, code, finished, oom)
+        await settle(context, container, code, finished, oom, restarting=True)
     await after(container)
 
 
@@ -95,9 +95,18 @@ def read_exit(context: Context, container: Container) -> tuple[int, int, bool]:
 
 
 async def settle(
-    context: Context, container: Container, code: int, finished: int, oom: bool
+    context: Context,
+    container: Container,
+    code: int,
+    finished: int,
+    oom: bool,
+    restarting: bool = False,
 ) -> None:
-    """Record that the process ended and clear what it used; the caller holds the lock."""
+    """Record that the process ended and clear what it used; the caller holds the lock.
+
+    `restarting` says that the caller carries the restart policy out: then whoever waits for the
+    end finds the container restarting, and does not remove it.
+    """
     live, state = context.live(container), container.state
     pid = state.pid
     # The file's time is that of the kernel's coarse clock, up to 10 ms behind.
@@ -105,6 +114,8 @@ async def settle(
     state.status, state.exit_code, state.finished = "exited", code, finished
     state.oom_killed = oom
     state.pid = state.pid_started = 0
+    if restarting and restart.wanted(container):
+        state.status = "restarting"
     if code == UNKNOWN and not (context.options.run_root / "exits" / container.id).exists():
         state.error = "exit code unknown: the container's supervisor (conmon) was killed"
     container.phase = ""
@@ -138,6 +149,7 @@ async def clear(context: Context, container: Container, pid: int = 0) -> None:
     await context.runtime.delete(container.id, force=True)
     await context.networks.leave(container.id)
     await offload(cgroups.remove, path)
+    await offload(subpaths.remove, context.options, container.id)
     await _unmount_volumes(context, container)
     await offload(shm.remove, context.options, container.id)
     with contextlib.suppress(NotFoundError):  # a removal that a crash interrupted took it

@@ -52,9 +52,9 @@ async def info(engine: Engine) -> Json:
         "Images": len(images),
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["bridge", "host", "none"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
-            "Log": ["json-file", "k8s-file", "none"],
+            "Log": ["json-file", "local"],
         },
         "SystemTime": clock.now(),
         "Debug": engine.options.debug,

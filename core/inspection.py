@@ -109,7 +109,6 @@ def endpoints(container: Container) -> Json:
         "IPv6Gateway": "",
         "GlobalIPv6Address": "",
         "GlobalIPv6PrefixLen": 0,
-        "MacAddress": "",
     }
     return {name: {**settings, **blank} for name, settings in container.networks.items()}
 

@@ -86,7 +86,7 @@ def parse_subnet(text: str) -> AnyNetwork:
         raise InvalidError(
             f"invalid subnet {text}: not a CIDR address, as in 10.1.2.0/24"
         ) from None
-    if str(network) != text and text.partition("/")[0] != str(network.network_address):
+    if ip_address(text.partition("/")[0]) != network.network_address:
         raise InvalidError(f"invalid subnet {text}: it should be {network}")
     if network.version == 4 and network.prefixlen > 30:
         raise InvalidError(f"invalid subnet {text}: no room for a gateway and a container")

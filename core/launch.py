@@ -14,7 +14,7 @@ from pathlib import Path
 from ..host import cgroups, files, process
 from ..host.errors import ConflictError, NotFoundError, RuntimeFailedError
 from ..host.threads import offload
-from . import conmon, etcfiles, logconfig, shm, spec
+from . import conmon, etcfiles, logconfig, shm, spec, subpaths
 from .console import Console
 from .context import Context, cgroup_path
 from .types import Container, Json
@@ -65,6 +65,7 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
     shared = await _shared_memory(context, container)
     undo.push_async_callback(offload, shm.remove, options, container.id)
 
+    bound = await _subpaths(context, container, undo)
     image = await offload(_image_config, context, container)
     request = spec.SpecRequest(
         container=container,
@@ -73,6 +74,7 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
         netns=netns,
         cgroup_path=cgroup_path(options, container),
         shm=shared,
+        bound=bound,
         pid_ns=_namespace(context, container, "PidMode", "pid"),
         ipc_ns=_namespace(context, container, "IpcMode", "ipc"),
     )
@@ -122,6 +124,11 @@ async def _steps(context: Context, container: Container, undo: AsyncExitStack) -
     container.phase = ""
     live.exited.clear()
     await context.roster.save(container)
+
+
+async def _subpaths(context: Context, container: Container, undo: AsyncExitStack) -> dict[str, str]:
+    undo.push_async_callback(offload, subpaths.remove, context.options, container.id)
+    return await offload(subpaths.make, context.options, container)
 
 
 async def _delete(context: Context, container: Container) -> None:

@@ -86,7 +86,11 @@ class Lifecycle:
         if restart.wanted(container):
             live.backoff = restart.next_backoff(container, live.backoff)
             self.schedule_restart(container, live.backoff)
-        elif container.host_config["AutoRemove"] and not live.keep:
+            return
+        if container.state.status == "restarting":  # stopped by the user since its end
+            container.state.status = "exited"
+            await self._context.roster.save(container)
+        if container.host_config["AutoRemove"] and not live.keep:
             await self._auto_remove(container)
 
     def schedule_restart(self, container: Container, delay: float) -> None:

@@ -45,10 +45,7 @@ def limits(log_config: Json) -> tuple[int, int]:
         size = int(float(match[1]) * _UNITS[match[2].lower()])
     if files_text and (not files_text.isdecimal() or int(files_text) < 1):
         raise InvalidError("max-file cannot be less than 1")
-    files = int(files_text or 1)
-    if files > 1 and not size:
-        raise InvalidError("max-file can only be used with max-size")
-    return size, files
+    return size, int(files_text or 1)
 
 
 def rotate(path: Path, files: int) -> bool:

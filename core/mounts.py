@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os.path
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..host.errors import InvalidError, UnsupportedError
+from ..host.errors import InvalidError
+from . import subpaths
 from .types import Container, Json
 
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
@@ -133,11 +135,11 @@ def parse_mount(entry: Json) -> Wanted:
         return wanted
     if kind == "bind":
         return _checked_bind(wanted, where)
-    if options.get("Subpath"):
-        raise UnsupportedError(f"{where}: Subpath is not supported; mount the whole volume")
     if source and not _VOLUME_NAME.match(source):
         raise InvalidError(f'{where}: "{source}" includes invalid characters for a volume name')
-    return replace(wanted, mode="z", copy=not options.get("NoCopy"))
+    subpath = subpaths.check(str(options.get("Subpath") or ""))
+    # What the image has at the target is meant for the volume's root.
+    return replace(wanted, mode="z", copy=not (subpath or options.get("NoCopy")))
 
 
 def _checked_bind(wanted: Wanted, where: str) -> Wanted:
@@ -183,14 +185,21 @@ def inherit(points: list[Json], mode: str) -> list[Json]:
     return [{**point, "RW": point["RW"] and not read_only} for point in points]
 
 
-def oci(container: Container) -> list[Json]:
-    """The OCI mounts of a container's MountPoints and tmpfs, parents first."""
+def oci(container: Container, bound: Mapping[str, str] | None = None) -> list[Json]:
+    """The OCI mounts of a container's MountPoints and tmpfs, parents first.
+
+    `bound` has the host's path of those targets that are not the whole of their volume.
+    """
     host_config = container.host_config
     detail = {
         os.path.normpath(str(entry.get("Target"))): entry
         for entry in host_config.get("Mounts") or ()
     }
-    found = [_point(point, detail.get(point["Destination"], {})) for point in container.mounts]
+    points = [
+        {**point, "Source": (bound or {}).get(point["Destination"], point["Source"])}
+        for point in container.mounts
+    ]
+    found = [_point(point, detail.get(point["Destination"], {})) for point in points]
     taken = {mount["destination"] for mount in found}
     for target, text in (host_config.get("Tmpfs") or {}).items():
         if _target(target) not in taken:

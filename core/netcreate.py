@@ -38,8 +38,8 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
     it has some.
     """
     name = str(body.get("Name") or "").strip()
-    if not name or "/" in name or any(sign.isspace() for sign in name):
-        raise InvalidError(f"invalid network name: {name!r}: a name has no spaces and no slashes")
+    if not name or "/" in name:
+        raise InvalidError(f"invalid network name: {name!r}: a name has no slashes")
     if name in (*PREDEFINED, "default"):
         raise ForbiddenError(f"operation is not permitted on predefined {name} network")
     if state.has(name):
@@ -83,7 +83,7 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
         ipv6=ipv6,
         options=given,
         labels={str(k): str(v) for k, v in (body.get("Labels") or {}).items()},
-        ipam={"Driver": "default", "Options": request.get("Options") or {}},
+        ipam={"Driver": "default", "Options": request.get("Options")},
     )
     asked = [
         ipam.make_pool(config) for config in request.get("Config") or [] if config.get("Subnet")

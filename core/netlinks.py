@@ -6,12 +6,15 @@ On user networks the same names are answered by DNS, see `core.netnames`.
 from __future__ import annotations
 
 from ..host import files
-from ..host.errors import ConflictError
+from ..host.errors import ConflictError, NotFoundError
 from ..host.threads import offload
 from . import etcfiles
 from .netstate import Roster
 from .options import Options
 from .types import Container, Json
+
+# The variables that its links give a container.
+VARIABLES = "links.json"
 
 
 async def update(roster: Roster, container: Container, options: Options) -> None:
@@ -21,6 +24,8 @@ async def update(roster: Roster, container: Container, options: Options) -> None
     """
     if container.host_config.get("Links") and "bridge" in container.networks:
         await offload(_note, container, lines(roster, container))
+        found = variables(roster, container)
+        await offload(files.write_json, container.bundle / VARIABLES, found)
     for other in roster.all():
         if other.id != container.id and other.state.running and "bridge" in other.networks:
             targets = [split(link)[0] for link in other.host_config.get("Links") or []]
@@ -47,6 +52,49 @@ def lines(roster: Roster, container: Container, *, missing_ok: bool = False) -> 
         names = dict.fromkeys([alias, str(hostname), other.name])
         result.append(f"{address}\t{' '.join(names)}\n")
     return "".join(result)
+
+
+def variables(roster: Roster, container: Container) -> list[str]:
+    """Docker's variables of a container's links: WEB_NAME, WEB_PORT…, WEB_ENV_… (moby, links)."""
+    result = []
+    for link in container.host_config.get("Links") or []:
+        target, alias = split(link)
+        other = roster.find(target)
+        prefix = alias.replace("-", "_").upper()
+        result.append(f"{prefix}_NAME=/{container.name}/{alias}")
+        address, ports = _address(other.networks), sorted(other.config.get("ExposedPorts") or {})
+        for number, key in enumerate(sorted(ports, key=_port_order)):
+            port, _, protocol = key.partition("/")
+            url = f"{protocol}://{address}:{port}"
+            if number == 0:
+                result.append(f"{prefix}_PORT={url}")
+            one = f"{prefix}_PORT_{port}_{protocol.upper()}"
+            result += [f"{one}={url}", f"{one}_ADDR={address}", f"{one}_PORT={port}"]
+            result.append(f"{one}_PROTO={protocol}")
+        for item in other.config.get("Env") or []:
+            name, equals, _ = item.partition("=")
+            if equals and name not in ("HOME", "PATH"):
+                result.append(f"{prefix}_ENV_{item}")
+    return result
+
+
+def _port_order(key: str) -> tuple[bool, int]:
+    """tcp before udp, then by number, as Docker picks the first."""
+    port, _, protocol = key.partition("/")
+    return protocol != "tcp", int(port.partition("-")[0])
+
+
+async def remove(roster: Roster, container: Container, alias: str, options: Options) -> None:
+    """Take one of a container's links away. Raises NotFoundError when there is none so called."""
+    links = list(container.host_config.get("Links") or [])
+    kept = [link for link in links if split(link)[1] != alias]
+    if len(kept) == len(links):
+        raise NotFoundError(f"No such link: /{container.name}/{alias}")
+    container.host_config["Links"] = kept or None
+    await roster.save(container)
+    if container.state.running and "bridge" in container.networks:
+        await offload(_note, container, lines(roster, container, missing_ok=True))
+        await offload(etcfiles.write, container, options)
 
 
 def split(link: str) -> tuple[str, str]:

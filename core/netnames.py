@@ -77,7 +77,10 @@ class Names:
 
     def _linked(self, asker: Container, name: str) -> str:
         """The container behind a name that `--link` gave it, for this asker only."""
-        for link in asker.host_config.get("Links") or []:
+        links = list(asker.host_config.get("Links") or [])
+        for settings in asker.networks.values():
+            links += settings.get("Links") or []
+        for link in links:
             target, alias = netlinks.split(link)
             if name == alias.lower():
                 return target.lower()

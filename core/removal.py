@@ -24,7 +24,7 @@ async def remove(context: Context, container: Container, force: bool, volumes: b
     live, state = context.live(container), container.state
     if state.status == "removing":
         raise ConflictError(f"removal of container {container.name} is already in progress")
-    if state.running and not force:
+    if (state.running or state.status == "restarting") and not force:
         hint = (
             "unpause and then stop the container"
             if state.status == "paused"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,9 +33,9 @@ class SpecRequest:
 
     `netns` is the path of the network namespace, None for the host's; `pid_ns` and `ipc_ns` those
     of the container whose they are (`container:ID` modes), None for its own or the host's as
-    HostConfig says. `mounts` are OCI mounts beside the container's own. `shm` is a tmpfs on the
-    host that becomes /dev/shm: for the IpcModes `shareable` and `container:ID`, which share it.
-    `host_caps` see `capabilities.available`.
+    HostConfig says. `mounts` are OCI mounts beside the container's own; `bound` see `mounts.oci`.
+    `shm` is a tmpfs on the host that becomes /dev/shm: for the IpcModes `shareable` and
+    `container:ID`, which share it. `host_caps` see `capabilities.available`.
     """
 
     container: Container
@@ -45,6 +45,7 @@ class SpecRequest:
     cgroup_path: str
     mounts: list[Json] = field(default_factory=list)
     shm: Path | None = None
+    bound: Mapping[str, str] = field(default_factory=dict)
     pid_ns: str | None = None
     ipc_ns: str | None = None
     host_caps: frozenset[str] = field(default_factory=capabilities.available)
@@ -165,7 +166,7 @@ def _mounts(request: SpecRequest, privileged: bool) -> list[Json]:
     A user's mount on /dev takes the ones below it away too, as in Docker.
     """
     container = request.container
-    user = mounts.oci(container)
+    user = mounts.oci(container, request.bound)
     system = _system_mounts(container, privileged, request.shm)
     etc = [
         _bind(str(container.bundle / name), target)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..host.errors import InvalidError
-from . import capabilities
+from ..host.files import read_text
+from . import capabilities, netlinks
 from .types import Container, Json
 from .users import Identity, resolve
 
@@ -40,9 +42,11 @@ def environment(
     if terminal:
         values["TERM"] = "xterm"
     values["HOME"] = identity.home
-    return merge(
-        [f"{key}={value}" for key, value in values.items()], config.get("Env") or (), extra
-    )
+    linked: list[str] = []
+    if container.host_config.get("Links"):
+        linked = json.loads(read_text(container.bundle / netlinks.VARIABLES, "[]"))
+    own = config.get("Env") or ()
+    return merge([f"{key}={value}" for key, value in values.items()], linked, own, extra)
 
 
 def merge(*lists: Iterable[str]) -> list[str]:

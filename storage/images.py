@@ -41,6 +41,11 @@ CREATE TABLE image_digests (
 );
 CREATE INDEX image_digests_image ON image_digests (image);
 """
+_PARENTS = """
+CREATE TABLE image_parents (
+    image TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE, parent TEXT NOT NULL
+);
+"""
 _COLUMNS = "id, config, manifest_digest, size, created, stored"
 _ID_PREFIX = re.compile(r"(?:sha256:)?([a-f0-9]{1,64})")
 _ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -79,7 +84,7 @@ class ImageStore:
         self._db = db
         self._layers = layers
         self.release = release
-        db.migrate("images", [_SCHEMA])
+        db.migrate("images", [_SCHEMA, _PARENTS])
 
     def put(
         self, config: bytes, *, manifest: bytes | None = None, manifest_digest: str | None = None
@@ -139,6 +144,15 @@ class ImageStore:
         """The manifest's bytes, as it came; None when the image came without."""
         rows = self._db.execute("SELECT manifest FROM images WHERE id=?", image)
         return bytes(rows[0][0]) if rows and rows[0][0] is not None else None
+
+    def set_parent(self, image: str, parent: str) -> None:
+        """Note the image that `image` was made from on this host."""
+        self._db.execute("INSERT OR REPLACE INTO image_parents VALUES (?,?)", image, parent)
+
+    def parent(self, image: str) -> str:
+        """The id of the image it was made from here; empty for one that came from elsewhere."""
+        rows = self._db.execute("SELECT parent FROM image_parents WHERE image=?", image)
+        return rows[0][0] if rows else ""
 
     def resolve(self, text: str) -> Image:
         """The image meant by a name, a name@digest, an id or the beginning of one.

@@ -101,6 +101,13 @@ class Snapshots:
     def _image_lowers(self, snapshot: str) -> list[Path]:
         return visible([self._layers.path(d) for d in reversed(self.diff_ids(snapshot))])
 
+    def lowers(self, snapshot: str) -> list[Path]:
+        """The folders under the writable layer, the top one first; none for a snapshot gone."""
+        try:
+            return self._lowers(snapshot)
+        except NotFoundError:
+            return []
+
     def _lowers(self, snapshot: str) -> list[Path]:
         """All lower directories, top first, with Docker's files under the writable layer."""
         lowers = self._image_lowers(snapshot)

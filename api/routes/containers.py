@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from ...core.types import Json
-from ...host.errors import InvalidError
-from .. import shapes
+from ...host.errors import InvalidError, NotFoundError
+from .. import legacy, shapes
 from ..call import Call
 from ..replies import Stream, empty, reply
 from ..router import route
@@ -51,7 +51,8 @@ async def prune(call: Call) -> web.StreamResponse:
 @route("GET", "/containers/{id}/json")
 async def inspect(call: Call) -> web.StreamResponse:
     """`docker inspect`."""
-    return reply(await call.engine.containers.inspect(call.path["id"], call.flag("size")))
+    found = await call.engine.containers.inspect(call.path["id"], call.flag("size"))
+    return reply(legacy.container(found, call.version))
 
 
 @route("GET", "/containers/{id}/top")
@@ -166,10 +167,19 @@ async def wait(call: Call) -> web.StreamResponse:
 async def remove(call: Call) -> web.StreamResponse:
     """`docker rm`."""
     if call.flag("link"):
-        raise InvalidError("legacy links between containers are not kept: there is none to remove")
+        raise InvalidError(f"Bad parameters: a link is named CONTAINER/ALIAS: {call.path['id']}")
     await call.engine.containers.remove(
         call.path["id"], force=call.flag("force"), volumes=call.flag("v")
     )
+    return empty()
+
+
+@route("DELETE", "/containers/{id}/{alias}")
+async def remove_link(call: Call) -> web.StreamResponse:
+    """`docker rm --link CONTAINER/ALIAS`."""
+    if not call.flag("link"):
+        raise NotFoundError(f"No such container: {call.path['id']}/{call.path['alias']}")
+    await call.engine.containers.remove_link(call.path["id"], call.path["alias"])
     return empty()
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ...core.types import Json
 from ...host.errors import InvalidError, UnsupportedError
+from .. import legacy
 from ..call import Call
 from ..progress import Report, with_progress
 from ..replies import reply, stream_bytes
@@ -23,7 +24,7 @@ async def index(call: Call) -> web.StreamResponse:
     rows = await call.engine.images.list(
         all=call.flag("all"), filters=filters, digests=call.flag("digests")
     )
-    return reply(rows)
+    return reply([legacy.summary(row, call.version) for row in rows])
 
 
 @route("POST", "/images/create", streaming=True)
@@ -134,13 +135,15 @@ async def load(call: Call) -> web.StreamResponse:
     async def work(report: Report) -> None:
         await call.engine.images.load(body(call), report)
 
-    return await with_progress(call, work)
+    # Docker's answer is 200 before it has looked: its clients read the error in the stream.
+    return await with_progress(call, work, at_once=True)
 
 
 @route("GET", "/images/{name:path}/json")
 async def inspect(call: Call) -> web.StreamResponse:
     """`docker image inspect`."""
-    return reply(await call.engine.images.inspect(call.path["name"]))
+    found = await call.engine.images.inspect(call.path["name"])
+    return reply(legacy.image(found, call.version))
 
 
 @route("GET", "/images/{name:path}/history")

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from ...core.info import layers_size
 from ...core.types import Json
-from .. import shapes
+from .. import legacy, shapes
 from ..call import Call
 from ..replies import reply, stream_json
 from ..router import route
@@ -66,7 +66,8 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     engine = call.engine
     answer: Json = {}
     if "image" in kinds:
-        answer["Images"] = await engine.images.list(all=True, filters={}, digests=False)
+        rows = await engine.images.list(all=True, filters={}, digests=False)
+        answer["Images"] = [legacy.summary(row, call.version) for row in rows]
         answer["LayersSize"] = await layers_size(engine)
     if "container" in kinds:
         answer["Containers"] = await engine.containers.summaries(

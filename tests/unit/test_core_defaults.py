@@ -52,9 +52,9 @@ def test_nothing_to_run_is_refused() -> None:
         defaults.config({}, {"config": {}}, "scratchy")
 
 
-def test_own_variables_win_and_a_bare_name_removes() -> None:
-    result = defaults.config({"Env": ["MODE=own", "PATH", "NEW=x=y"]}, IMAGE, "app")
-    assert result["Env"] == ["MODE=own", "NEW=x=y"]
+def test_own_variables_come_first_and_a_bare_name_keeps_the_images_out() -> None:
+    result = defaults.config({"Env": ["NEW=x=y", "PATH"]}, IMAGE, "app")
+    assert result["Env"] == ["NEW=x=y", "PATH", "MODE=image"]
 
 
 def test_labels_ports_and_volumes_are_joined() -> None:

@@ -9,7 +9,7 @@ import pytest
 from bayplan.core import mounts
 from bayplan.core.mounts import Wanted
 from bayplan.core.types import Container
-from bayplan.host.errors import InvalidError, UnsupportedError
+from bayplan.host.errors import InvalidError
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,10 @@ def test_bad_mounts(entry: Any, message: str) -> None:
     assert message in caught.value.message
 
 
-def test_subpath_is_not_supported() -> None:
-    entry = {"Type": "volume", "Target": "/t", "VolumeOptions": {"Subpath": "a"}}
-    with pytest.raises(UnsupportedError):
+@pytest.mark.parametrize("path", ["/a", "../a", "a/../../b"])
+def test_a_subpath_stays_in_its_volume(path: str) -> None:
+    entry = {"Type": "volume", "Target": "/t", "VolumeOptions": {"Subpath": path}}
+    with pytest.raises(InvalidError, match="relative path within the volume"):
         mounts.parse_mount(entry)
 
 

@@ -1,0 +1,39 @@
+"""What older API versions had in their answers, and clients of their time read."""
+
+from __future__ import annotations
+
+from ..core.types import Json
+
+
+def container(value: Json, version: tuple[int, ...]) -> Json:
+    """An inspected container as API `version` shows it."""
+    if version < (1, 45):
+        # docker-compose 1 takes a network without this alias for one it must connect anew.
+        networks = value["NetworkSettings"]["Networks"]
+        value["NetworkSettings"]["Networks"] = {
+            name: _with_short_id(settings, value["Id"][:12]) for name, settings in networks.items()
+        }
+    if version < (1, 42):
+        value["HostConfig"] = {"KernelMemory": 0, "KernelMemoryTCP": 0, **value["HostConfig"]}
+    return value
+
+
+def _with_short_id(settings: Json, short: str) -> Json:
+    # Only networks of the user's have names, and only what runs has this one.
+    if not settings.get("DNSNames") or not settings.get("EndpointID"):
+        return settings
+    aliases = list(settings.get("Aliases") or [])
+    return {**settings, "Aliases": aliases if short in aliases else [*aliases, short]}
+
+
+def image(value: Json, version: tuple[int, ...]) -> Json:
+    """An inspected image as API `version` shows it."""
+    if version < (1, 45):
+        # What the last step of its build ran in: the configuration, of an image made elsewhere.
+        value |= {"Container": "", "ContainerConfig": value["Config"]}
+    return summary(value, version)
+
+
+def summary(value: Json, version: tuple[int, ...]) -> Json:
+    """A row of the list of images as API `version` shows it."""
+    return {**value, "VirtualSize": value["Size"]} if version < (1, 44) else value
