@@ -45,7 +45,7 @@ class NetKernel:
 
         def work() -> None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o711)
-            self.firewall.load(Contents(bridges, publications(ports)))
+            self.firewall.load(Contents(bridges, publications(ports), forwarding.others()))
             for each in bridges:
                 bridge.ensure(self.host, each)
 
@@ -54,6 +54,10 @@ class NetKernel:
     async def allow(self) -> str | None:
         """Get past others' FORWARD rules: see `forwarding.allow`; a warning, if any."""
         return await whole(offload(forwarding.allow, _patterns(self._options)))
+
+    async def keep_apart(self) -> None:
+        """Keep containers from the bridges other engines have now. Raises NftError."""
+        await whole(offload(lambda: self.firewall.keep_from(forwarding.others())))
 
     async def add(self, made: Segment) -> None:
         """Make a bridge and let the firewall know, or a parent. Raises OSError or NftError."""
@@ -166,7 +170,7 @@ class NetKernel:
         def work() -> bool:
             if self.firewall.exists():
                 return False
-            self.firewall.load(Contents(bridges, publications(ports)))
+            self.firewall.load(Contents(bridges, publications(ports), forwarding.others()))
             return True
 
         return await whole(offload(work))

@@ -77,6 +77,7 @@ class Networks:
             self._options.table,
             lambda: self._kernel.restore(self._bridges(), self._rows()),
             self._allow,
+            self._kernel.keep_apart,
         )
         for row in self._rows():
             held = self._joining.claims.adopt(

@@ -22,6 +22,7 @@ table inet %s {
   set bridges { type ifname; }
   set same { type ifname . ifname; }
   set internal { type ifname; }
+  set others { type ifname; }
   set nets4 { type ipv4_addr; flags interval; }
   set nets6 { type ipv6_addr; flags interval; }
   set masq4 { type ipv4_addr; flags interval; }
@@ -66,6 +67,7 @@ table inet %s {
     oifname @internal drop
     ct status dnat accept
     iifname @bridges oifname @bridges drop
+    iifname @bridges oifname @others drop
     iifname @bridges accept
     oifname @bridges drop
   }
@@ -79,6 +81,7 @@ class Contents:
 
     bridges: list[Bridge] = field(default_factory=list)
     publications: list[Publication] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
 
 class Firewall:
@@ -95,6 +98,7 @@ class Firewall:
         for bridge in contents.bridges:
             commands += self._elements("add", bridge)
         commands += self._map_elements("add", contents.publications)
+        commands += self._others(contents.others)
         self._nft.run("\n".join(commands))
 
     def exists(self) -> bool:
@@ -112,6 +116,12 @@ class Firewall:
     def remove_bridge(self, bridge: Bridge) -> None:
         """Forget a bridge; what is gone already is no error."""
         self._each(self._elements("delete", bridge))
+
+    def keep_from(self, others: Iterable[str]) -> None:
+        """Have containers reach these bridges of other engines by published ports only."""
+        commands = self._others(others)
+        if commands:
+            self._nft.run("\n".join(commands))
 
     def publish(self, publications: Iterable[Publication]) -> None:
         """Lead these ports of the host to their containers, all or none of them."""
@@ -158,6 +168,10 @@ class Firewall:
                 except NftError as single:
                     if not single.missing:
                         raise
+
+    def _others(self, names: Iterable[str]) -> list[str]:
+        listed = ", ".join(f'"{name}"' for name in names)
+        return [f"add element inet {self.table} others {{ {listed} }}"] if listed else []
 
     def _elements(self, verb: str, bridge: Bridge) -> list[str]:
         name = f'"{bridge.name}"'

@@ -7,10 +7,14 @@ put into it. No other chain of anybody is touched.
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Iterable
 
 from ..host import process
 
+# The bridges of Docker and podman.
+_OTHERS = re.compile(r"(docker0|docker_gwbridge|br-[0-9a-f]{12}|(cni-)?podman\d+)$")
 _PROGRAMS = ("iptables", "ip6tables")
 
 
@@ -34,6 +38,19 @@ def allow(patterns: Iterable[str]) -> str | None:
                 + " and ".join(f"`iptables -I FORWARD {' '.join(r)}`" for r in _rules(patterns)[:2])
             )
     return warning
+
+
+def is_other(link: str) -> bool:
+    """Whether a link of that name is the bridge of another engine.
+
+    What `allow` lets through would reach its containers past its own rules, were it not kept away.
+    """
+    return _OTHERS.match(link) is not None
+
+
+def others() -> list[str]:
+    """All such bridges there are now."""
+    return [name for _, name in socket.if_nameindex() if is_other(name)]
 
 
 def forget(patterns: Iterable[str]) -> None:

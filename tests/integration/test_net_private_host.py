@@ -5,10 +5,8 @@ Everything is in namespaces of the test's own: nothing here touches the real hos
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,7 +19,11 @@ from support.privatehost import (
     NEIGHBOUR6,
     OUTSIDE,
     PrivateHost,
+    ask,
+    at,
+    barred,
     inside,
+    served,
 )
 from support.waiting import wait_until
 
@@ -56,70 +58,6 @@ def run(place: tuple[PrivateHost, EngineProcess]) -> Iterator[Callable[..., str]
     yield start
     engine.remove_containers()
     engine.bay("network", "prune", "-f", check=True)
-
-
-@contextlib.contextmanager
-def served(
-    listen: Callable[[Callable[[], socket.socket]], socket.socket], port: int = 80, host: str = "::"
-) -> Iterator[list[str]]:
-    """A server that says the client's address; `listen` says in which namespace. Yields clients."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    dual = host == "::"
-
-    def made() -> socket.socket:
-        one = socket.create_server((host, port), family=family, dualstack_ipv6=dual)
-        return one
-
-    server = listen(made)
-    seen: list[str] = []
-
-    def work() -> None:
-        while True:
-            try:
-                accepted, peer = server.accept()
-            except OSError:
-                return
-            with accepted:
-                name = str(peer[0]).removeprefix("::ffff:")
-                seen.append(name)
-                accepted.sendall(name.encode())
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-        thread.join()
-
-
-def at(engine: EngineProcess, container: str) -> Callable[..., socket.socket]:
-    return lambda made: inside(engine, container, made)
-
-
-Place = Namespace | tuple[EngineProcess, str]
-
-
-def barred(where: Place, address: str, port: int = 80) -> bool:
-    """Whether nothing comes of a connection within half a second."""
-    return ask(where, address, port, 0.5) == ""
-
-
-def ask(where: Place, address: str, port: int = 80, patience: float = 10) -> str:
-    """Who the server at that address says we are; "" when nothing comes of it."""
-
-    def work() -> str:
-        try:
-            with socket.create_connection((address, port), patience) as client:
-                client.settimeout(10)
-                return client.makefile("rb").read().decode()
-        except OSError:
-            return ""
-
-    if isinstance(where, Namespace):
-        return where.run(work)
-    return inside(*where, work)
 
 
 def address(engine: EngineProcess, container: str, network: str = "bridge") -> str:

@@ -123,16 +123,19 @@ class EngineProcess:
         """The process that serves the socket now: ours, or one that a client started."""
         return int(self.api("GET", "/bay/engine").json()["pid"])
 
-    def kill9(self) -> None:
-        """SIGKILL the engine, and only the engine; returns when it is gone."""
-        self._end(signal.SIGKILL)
+    def kill9(self, pid: int | None = None) -> None:
+        """SIGKILL the engine, and only the engine; returns when it is gone.
+
+        With its `pid`, which is asked for otherwise, it has no time to do anything more.
+        """
+        self._end(signal.SIGKILL, pid)
 
     def stop(self) -> None:
         """SIGTERM the engine and wait for its end; containers run on."""
         self._end(signal.SIGTERM)
 
-    def _end(self, number: int) -> None:
-        pid = self.pid
+    def _end(self, number: int, pid: int | None = None) -> None:
+        pid = pid or self.pid
         started = start_time(pid)
         os.kill(pid, number)
         if self._child is not None and self._child.pid == pid:

@@ -6,11 +6,13 @@ with the namespace.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +39,7 @@ class PrivateHost:
         self.neighbour = Namespace.create(self.folder / "neighbour")
         self.sh(
             f"""
+            sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
             sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0
             ip link set lo up
             ip link add lan0 type veth peer name lan0 netns {self.neighbour.path}
@@ -95,3 +98,67 @@ def inside(engine: EngineProcess, container: str, function: Callable[[], T]) -> 
     path = engine.run_root / "netns" / engine.inspect(container)["Id"]
     with Namespace.open(path) as entered:
         return entered.run(function)
+
+
+@contextlib.contextmanager
+def served(
+    listen: Callable[[Callable[[], socket.socket]], socket.socket], port: int = 80, host: str = "::"
+) -> Iterator[list[str]]:
+    """A server that says the client's address; `listen` says in which namespace. Yields clients."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    dual = host == "::"
+
+    server = listen(lambda: socket.create_server((host, port), family=family, dualstack_ipv6=dual))
+    seen: list[str] = []
+
+    def work() -> None:
+        while True:
+            try:
+                accepted, peer = server.accept()
+            except OSError:
+                return
+            with accepted:
+                name = str(peer[0]).removeprefix("::ffff:")
+                seen.append(name)
+                accepted.sendall(name.encode())
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+
+
+def at(engine: EngineProcess, container: str) -> Callable[..., socket.socket]:
+    """Where `served` is to listen: in the namespace of an engine's container."""
+    return lambda made: inside(engine, container, made)
+
+
+# A namespace, a container of an engine, or where the test runs.
+Place = Namespace | tuple[EngineProcess, str] | None
+
+
+def barred(where: Place, address: str, port: int = 80) -> bool:
+    """Whether nothing comes of a connection within half a second."""
+    return ask(where, address, port, 0.5) == ""
+
+
+def ask(where: Place, address: str, port: int = 80, patience: float = 10) -> str:
+    """Who the server at that address says we are; "" when nothing comes of it."""
+
+    def work() -> str:
+        try:
+            with socket.create_connection((address, port), patience) as client:
+                client.settimeout(10)
+                return client.makefile("rb").read().decode()
+        except OSError:
+            return ""
+
+    if where is None:
+        return work()
+    if isinstance(where, Namespace):
+        return where.run(work)
+    return inside(*where, work)
