@@ -26,12 +26,17 @@ def free_subnet(taken: Iterable[AnyNetwork], seed: str) -> IPv4Network:
     `seed` says where the search begins: two engines on one host that choose at the same moment
     must not choose alike. Raises ForbiddenError in Docker's words when there is none.
     """
-    used = [network for network in taken if isinstance(network, IPv4Network)]
+    used: set[int] = set()
+    for network in taken:
+        if isinstance(network, IPv4Network):
+            first = (int(network.network_address) - _FIRST) // 256
+            last = (int(network.broadcast_address) - _FIRST) // 256
+            used.update(range(max(first, 0), min(last, _COUNT - 1) + 1))
     start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") if seed else 0
     for step in range(_COUNT):
-        candidate = IPv4Network((_FIRST + (start + step) % _COUNT * 256, 24))
-        if not any(candidate.overlaps(network) for network in used):
-            return candidate
+        number = (start + step) % _COUNT
+        if number not in used:
+            return IPv4Network((_FIRST + number * 256, 24))
     raise ForbiddenError(
         "could not find an available, non-overlapping IPv4 address pool among the defaults to "
         "assign to the network; remove unused networks or give a subnet"

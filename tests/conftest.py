@@ -6,12 +6,17 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support import images
 from support.engine import EngineProcess, need_root
 from support.registry import Registry
 
 PRIVILEGED = ("integration", "compat")
+
+# A busy machine is no failure: hypothesis gives each example 200 ms by default.
+hypothesis.settings.register_profile("bay", deadline=None)
+hypothesis.settings.load_profile("bay")
 
 
 @pytest.hookimpl(tryfirst=True)
