@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def dump(value: Any) -> bytes:
     """`value` as one line of JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        # A file's name that is no UTF-8: its bytes go as lone surrogates, escaped.
+        return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
 def reply(value: Any, status: int = 200) -> web.Response:

@@ -20,6 +20,8 @@ from .context import Context
 from .events import Events
 from .execs import Execs
 from .images import Images
+from .inside import Inside
+from .layerviews import LayerViews
 from .lifecycle import Lifecycle
 from .live import Lives
 from .logrotation import Rotation
@@ -44,6 +46,8 @@ class Engine:
 
     containers: Containers
     images: Images
+    layers: LayerViews
+    inside: Inside
     networks: Networks
     volumes: Volumes
     execs: Execs
@@ -86,6 +90,8 @@ class Engine:
         await self.networks.open()
         self.images = Images(self.store, options, self.events, roster.all)
         self._stack.callback(self.images.close)
+        self.layers = LayerViews(self.store)
+        self._stack.callback(self.layers.close)
         self.volumes = Volumes(self.store, self.events, roster.all)
         self.execs = Execs(self.runtime, options, self.events)
         context = Context(
@@ -103,6 +109,7 @@ class Engine:
         )
         lifecycle = Lifecycle(context)
         self.containers = Containers(context, lifecycle)
+        self.inside = Inside(context)
         self._stack.push_async_callback(departure.stop_tasks, context)
         await reconcile(context, lifecycle)
         await self._ensure_starter()

@@ -106,13 +106,8 @@ def history(store: Store, image: Image) -> list[Json]:
 
     Steps of the build that was elsewhere have no id: Docker's word for it is `<missing>`.
     """
-    steps = list(image.config.get("history") or [])
-    unexplained = len(image.diff_ids) - sum(1 for step in steps if not step.get("empty_layer"))
-    steps += [{"created": image.created}] * max(0, unexplained)
-    layers = iter(image.diff_ids)
     rows: list[Json] = []
-    for step in steps:
-        diff_id = None if step.get("empty_layer") else next(layers, None)
+    for step, diff_id in layered_steps(image):
         rows.append(
             {
                 "Comment": step.get("comment") or "",
@@ -126,6 +121,15 @@ def history(store: Store, image: Image) -> list[Json]:
     if rows:
         rows[-1].update(Id=image.id, Tags=store.images.names(image.id) or None)
     return rows[::-1]
+
+
+def layered_steps(image: Image) -> list[tuple[Json, str | None]]:
+    """Each step of the image's history, the oldest first, and the DiffID of the layer it made."""
+    steps = list(image.config.get("history") or [])
+    unexplained = len(image.diff_ids) - sum(1 for step in steps if not step.get("empty_layer"))
+    steps += [{"created": image.created}] * max(0, unexplained)
+    layers = iter(image.diff_ids)
+    return [(step, None if step.get("empty_layer") else next(layers, None)) for step in steps]
 
 
 def chain_ids(diff_ids: Sequence[str]) -> list[str]:

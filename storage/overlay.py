@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,6 +54,65 @@ def mount(lowers: Sequence[Path], upper: Path, work: Path, target: Path) -> None
             os.close(fd)
 
 
+def view(lowers: Sequence[Path], place: Path) -> int:
+    """A descriptor (O_PATH) of the root of these layers, the top one first, read-only.
+
+    It is mounted nowhere: the mount ends when the descriptor is closed, at the latest with this
+    process. `place` is any folder, needed on old kernels. Raises BayError.
+    """
+    folders = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in lowers]
+    try:
+        if len(folders) < 2:  # overlayfs wants two layers when none is writable
+            return os.dup(folders[0]) if folders else _empty()
+        try:
+            return _create(_lower_options(folders))
+        except _TooOldError:
+            return _view_by_mount(lowers, place)
+    except OSError as error:
+        raise BayError(f"cannot look into the layers: {error.strerror or error}") from error
+    finally:
+        for fd in folders:
+            os.close(fd)
+
+
+def _empty() -> int:
+    """An image without layers has an empty root."""
+    context = _call(_SYS_FSOPEN, b"tmpfs", _CLOEXEC)
+    try:
+        _config(context, _CREATE, None, None, 0)
+        return _call(_SYS_FSMOUNT, context, _CLOEXEC, 0)
+    finally:
+        os.close(context)
+
+
+def _view_by_mount(lowers: Sequence[Path], place: Path) -> int:
+    """The same by mount(2), in a mount namespace that ends with its thread; the fd stays."""
+    made: list[int | OSError] = []
+
+    def work() -> None:
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+            # Opened here: the kernel takes no folder of another namespace's mounts.
+            folders = [os.open(p, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for p in lowers]
+            data = f"lowerdir={':'.join(f'/proc/self/fd/{fd}' for fd in folders)}"
+            try:
+                syscalls.mount("overlay", str(place), "overlay", syscalls.MS_RDONLY, data)
+            finally:
+                for fd in folders:
+                    os.close(fd)
+            made.append(os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError as error:
+            made.append(error)
+
+    thread = threading.Thread(target=work, name="bay-view")
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    return made[0]
+
+
 def unmount(target: Path) -> None:
     """Unmount what is at `target`, if anything; lazily when something still uses it."""
     for flags in (syscalls.UMOUNT_NOFOLLOW, syscalls.UMOUNT_NOFOLLOW | syscalls.MNT_DETACH):
@@ -87,29 +147,43 @@ def _mount_id(path: Path) -> str:
 
 
 def _mount_by_fds(lowers: Sequence[int], upper: int, work: int, target: Path) -> None:
+    options = [*_lower_options(lowers), (_SET_FD, "upperdir", upper), (_SET_FD, "workdir", work)]
+    mounted = _create(options)
+    try:
+        _call(_SYS_MOVE_MOUNT, mounted, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
+    finally:
+        os.close(mounted)
+
+
+# A command of fsconfig(2), a key, and a value or a descriptor.
+_Option = tuple[int, str, str | int]
+
+
+def _lower_options(lowers: Sequence[int]) -> list[_Option]:
+    return [(_SET_FD, "lowerdir+", fd) for fd in lowers]
+
+
+def _create(options: Sequence[_Option]) -> int:
+    """An overlay mounted nowhere yet: its descriptor. Raises OSError, _TooOldError."""
     context = _call(_SYS_FSOPEN, b"overlay", _CLOEXEC)
     try:
         _config(context, _SET_STRING, b"source", b"overlay", 0)
-        try:
-            for fd in lowers:
-                _config(context, _SET_FD, b"lowerdir+", None, fd)
-        except OSError as error:
-            if error.errno == errno.EINVAL:
-                raise _TooOldError from error
-            raise
-        _config(context, _SET_FD, b"upperdir", None, upper)
-        _config(context, _SET_FD, b"workdir", None, work)
-        for key, value in _OPTIONS:
-            _config(context, _SET_STRING, key.encode(), value.encode(), 0)
+        given: list[_Option] = [*options, *((_SET_STRING, key, value) for key, value in _OPTIONS)]
+        for command, key, value in given:
+            try:
+                if isinstance(value, int):
+                    _config(context, command, key.encode(), None, value)
+                else:
+                    _config(context, command, key.encode(), value.encode(), 0)
+            except OSError as error:
+                if key == "lowerdir+" and error.errno == errno.EINVAL:
+                    raise _TooOldError from error
+                raise
         try:
             _config(context, _CREATE, None, None, 0)
-            mounted = _call(_SYS_FSMOUNT, context, _CLOEXEC, 0)
+            return _call(_SYS_FSMOUNT, context, _CLOEXEC, 0)
         except OSError as error:
             raise OSError(error.errno, _kernel_says(context) or error.strerror) from error
-        try:
-            _call(_SYS_MOVE_MOUNT, mounted, b"", -100, os.fsencode(target), _MOVE_EMPTY_PATH)
-        finally:
-            os.close(mounted)
     finally:
         os.close(context)
 

@@ -7,6 +7,7 @@ from importlib import import_module
 _MODULES = (
     "system",
     "bay",
+    "looking",
     "containers",
     "streams",
     "archives",
