@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
+from ..core.build.request import BuildFailedError
 from ..core.types import Json
 from ..host.errors import BayError
 from .replies import Stream
@@ -97,7 +98,9 @@ async def with_progress(
 
 def failure(error: BayError) -> Json:
     """An error as a message of the stream (moby, jsonmessage)."""
+    # Of a build, Docker's clients end with the code of the step's command.
+    code = error.code if isinstance(error, BuildFailedError) else error.status
     return {
-        "errorDetail": {"code": error.status, "message": error.message},
+        "errorDetail": {"code": code, "message": error.message},
         "error": error.message,
     }

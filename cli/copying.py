@@ -30,7 +30,7 @@ def pack(path: str, name: str) -> Iterator[bytes]:
         entry.uname = entry.gname = ""
         yield entry.tobuf(tarfile.PAX_FORMAT)
         if entry.isreg():
-            yield from _content(full, entry.size)
+            yield from content(full, entry.size)
     yield bytes(2 * _BLOCK)
 
 
@@ -45,7 +45,7 @@ def _walk(path: str, name: str) -> Iterator[tuple[str, str]]:
         yield from _walk(os.path.join(path, child), f"{name}/{child}")
 
 
-def _content(path: str, size: int) -> Iterator[bytes]:
+def content(path: str, size: int) -> Iterator[bytes]:
     """Exactly `size` bytes of a file, padded to whole blocks; a file that shrank is filled up."""
     left = size
     with open(path, "rb") as file:

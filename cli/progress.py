@@ -68,7 +68,7 @@ class _Board:
             self.out.write(_plain(message))
             self.out.flush()
             return
-        width = _columns(self.out)
+        width = columns_of(self.out)
         text = f"{key}: {message.get('status', '')} {_bar(message, width)}".rstrip()[: width - 1]
         if key not in self.lines:
             self.lines[key] = len(self.lines)
@@ -80,7 +80,8 @@ class _Board:
         self.out.flush()
 
 
-def _columns(out: TextIO) -> int:
+def columns_of(out: TextIO) -> int:
+    """The width of the terminal behind `out`; 80 when it is none."""
     import os
 
     try:

@@ -131,7 +131,7 @@ def _host_config(parsed: Parsed) -> Json:
         "Dns": parsed["dns"],
         "DnsOptions": parsed["dns-option"],
         "DnsSearch": parsed["dns-search"],
-        "ExtraHosts": [_extra_host(text) for text in parsed["add-host"]] or None,
+        "ExtraHosts": [extra_host(text) for text in parsed["add-host"]] or None,
         "GroupAdd": parsed["group-add"] or None,
         "IpcMode": parsed["ipc"],
         "Links": parsed["link"] or None,
@@ -181,7 +181,7 @@ def restart_policy(text: str) -> Json:
     return {"Name": name or "no", "MaximumRetryCount": int(count or 0)}
 
 
-def _extra_host(text: str) -> str:
+def extra_host(text: str) -> str:
     """`name:address`, of a flag that may write it with `=` and the address in brackets."""
     at = re.search(r"[:=]", text)
     if at is None or not text[: at.start()]:

@@ -32,6 +32,7 @@ _CONTAINERS = {
     "wait": "lifecycle:WAIT",
 }
 _IMAGES = {
+    "build": "build:BUILD",
     "history": "images:HISTORY",
     "import": "archives:IMPORT",
     "load": "archives:LOAD",
@@ -71,6 +72,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "prune": "prune:CONTAINER",
             "remove": "remove:RM",
         },
+    ),
+    "builder": (
+        "Manage builds",
+        {"build": "build:BUILD", "du": "builder:DU", "prune": "builder:PRUNE"},
     ),
     "context": (
         "Manage contexts: engines by name",

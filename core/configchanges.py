@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ..host.errors import InvalidError
 from . import words
@@ -32,6 +33,26 @@ _HEALTH_FLAGS = {
 }
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What an instruction's words are expanded with: variables, the file's escape letter.
+
+    `missing` is called with the name of each variable that has no value.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    escape: str = "\\"
+    missing: words.Missing | None = None
+
+    def expand(self, text: str) -> str:
+        """`text` without quotes and escapes, its variables replaced."""
+        return words.expand(text, self.values, self.escape, self.missing)
+
+    def split(self, text: str) -> list[str]:
+        """The words of `text`, expanded; blanks in a value part them as well."""
+        return words.expand_words(text, self.values, self.escape, self.missing)
+
+
 def apply(config: Json, changes: Iterable[str]) -> Json:
     """`config` (a Docker Config, left as it is) with the instructions carried out on it.
 
@@ -43,17 +64,25 @@ def apply(config: Json, changes: Iterable[str]) -> Json:
         name, _, rest = line.strip().partition(" ")
         if not name:
             continue
-        change = _CHANGES.get(name.upper())
-        if change is None:
-            raise InvalidError(f"{name.upper()} is not a valid change command")
-        if not rest.strip():
-            raise InvalidError(f"{name.upper()} requires at least one argument")
-        change(result, rest.strip())
+        carry_out(result, name.upper(), rest.strip(), Scope(environment(result)))
         own_command = own_command or name.upper() == "CMD"
         if name.upper() == "ENTRYPOINT" and not own_command:
             # The command that was there was meant for the entrypoint that was there.
             result.pop("Cmd", None)
     return result
+
+
+def carry_out(config: Json, name: str, text: str, scope: Scope) -> None:
+    """Carry out one instruction, `name` in capitals, on `config` itself.
+
+    All of its words see the variables as they were before it. Raises InvalidError.
+    """
+    change = _CHANGES.get(name)
+    if change is None:
+        raise InvalidError(f"{name} is not a valid change command")
+    if not text:
+        raise InvalidError(f"{name} requires at least one argument")
+    change(config, text, scope)
 
 
 def environment(config: Json) -> dict[str, str]:
@@ -80,14 +109,14 @@ def exec_form(text: str) -> list[str] | None:
     return found if isinstance(found, list) and all(isinstance(x, str) for x in found) else None
 
 
-def pairs(text: str, what: str) -> list[tuple[str, str]]:
+def pairs(text: str, what: str, escape: str = "\\") -> list[tuple[str, str]]:
     """The `name=value` words of ENV and LABEL, or their old form `name value`; unexpanded."""
-    found = words.split(text)
+    found = words.split(text, escape)
     if "=" not in found[0]:
-        name, _, value = text.partition(" ")
-        if not value.strip():
+        parts = text.split(None, 1)
+        if len(parts) < 2:
             raise InvalidError(f"{what} must have two arguments")
-        return [(name, value.strip())]
+        return [(parts[0], parts[1])]
     result = []
     for word in found:
         name, equals, value = word.partition("=")
@@ -107,32 +136,33 @@ def duration(text: str) -> int:
     return int(sum(float(number) * _NANOSECONDS[unit] for number, unit in parts))
 
 
-def _command(key: str) -> Callable[[Json, str], None]:
-    def change(config: Json, text: str) -> None:
+def _command(key: str) -> Callable[[Json, str, Scope], None]:
+    def change(config: Json, text: str, _: Scope) -> None:
         found = exec_form(text)
         config[key] = [*(config.get("Shell") or _SHELL), text] if found is None else found
 
     return change
 
 
-def _env(config: Json, text: str) -> None:
-    # All values of one instruction see the variables as they were before it.
-    known = environment(config)
-    for name, value in pairs(text, "ENV"):
-        set_variable(config, words.expand(name, known), words.expand(value, known))
+def _env(config: Json, text: str, scope: Scope) -> None:
+    for name, value in pairs(text, "ENV", scope.escape):
+        if not name:
+            raise InvalidError("ENV names can not be blank")
+        set_variable(config, scope.expand(name), scope.expand(value))
 
 
-def _label(config: Json, text: str) -> None:
-    known = environment(config)
+def _label(config: Json, text: str, scope: Scope) -> None:
     labels = dict(config.get("Labels") or {})
-    for name, value in pairs(text, "LABEL"):
-        labels[words.expand(name, known)] = words.expand(value, known)
+    for name, value in pairs(text, "LABEL", scope.escape):
+        if not name:
+            raise InvalidError("LABEL names can not be blank")
+        labels[scope.expand(name)] = scope.expand(value)
     config["Labels"] = labels
 
 
-def _expose(config: Json, text: str) -> None:
+def _expose(config: Json, text: str, scope: Scope) -> None:
     ports = dict(config.get("ExposedPorts") or {})
-    for word in words.split(words.expand(text, environment(config))):
+    for word in scope.split(text):
         match = _PORT.fullmatch(word)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if match is None or not 0 < first <= last < 65536:
@@ -142,26 +172,26 @@ def _expose(config: Json, text: str) -> None:
     config["ExposedPorts"] = ports
 
 
-def _volume(config: Json, text: str) -> None:
-    known = environment(config)
-    found = exec_form(text) or [words.expand(word, known) for word in words.split(text)]
+def _volume(config: Json, text: str, scope: Scope) -> None:
+    given = exec_form(text)
+    found = scope.split(text) if given is None else [scope.expand(word) for word in given]
     if not all(found):
         raise InvalidError("VOLUME specified can not be an empty string")
     config["Volumes"] = {**(config.get("Volumes") or {}), **{path: {} for path in found}}
 
 
-def _user(config: Json, text: str) -> None:
-    config["User"] = words.expand(text, environment(config))
+def _user(config: Json, text: str, scope: Scope) -> None:
+    config["User"] = scope.expand(text)
 
 
-def _workdir(config: Json, text: str) -> None:
-    path = words.expand(text, environment(config))
+def _workdir(config: Json, text: str, scope: Scope) -> None:
+    path = scope.expand(text)
     config["WorkingDir"] = posixpath.normpath(
         posixpath.join("/", config.get("WorkingDir") or "/", path)
     )
 
 
-def _onbuild(config: Json, text: str) -> None:
+def _onbuild(config: Json, text: str, scope: Scope) -> None:
     name = text.partition(" ")[0].upper()
     if name == "ONBUILD":
         raise InvalidError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
@@ -170,18 +200,18 @@ def _onbuild(config: Json, text: str) -> None:
     config["OnBuild"] = [*(config.get("OnBuild") or []), text]
 
 
-def _stopsignal(config: Json, text: str) -> None:
-    config["StopSignal"] = words.expand(text, environment(config))
+def _stopsignal(config: Json, text: str, scope: Scope) -> None:
+    config["StopSignal"] = scope.expand(text)
 
 
-def _shell(config: Json, text: str) -> None:
+def _shell(config: Json, text: str, _: Scope) -> None:
     found = exec_form(text)
     if not found:
         raise InvalidError("SHELL requires the arguments to be in JSON form")
     config["Shell"] = found
 
 
-def _healthcheck(config: Json, text: str) -> None:
+def _healthcheck(config: Json, text: str, scope: Scope) -> None:
     health: Json = {}
     while text.startswith("--"):
         flag, _, text = text.partition(" ")
@@ -209,7 +239,7 @@ def _healthcheck(config: Json, text: str) -> None:
     config["Healthcheck"] = health
 
 
-_CHANGES: dict[str, Callable[[Json, str], None]] = {
+_CHANGES: dict[str, Callable[[Json, str, Scope], None]] = {
     "CMD": _command("Cmd"),
     "ENTRYPOINT": _command("Entrypoint"),
     "ENV": _env,

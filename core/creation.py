@@ -10,6 +10,7 @@ from pathlib import Path
 from ..host import files
 from ..host.errors import InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
+from ..storage.images import Image
 from . import copyup, defaults, mounts, speccheck
 from .context import Context
 from .names import new_id, random_name
@@ -20,17 +21,26 @@ _RUNTIMES = ("runc", "crun", "io.containerd.runc.v2")
 
 
 async def create(
-    context: Context, name: str | None, config: Json, host: Json, networking: Json
+    context: Context,
+    name: str | None,
+    config: Json,
+    host: Json,
+    networking: Json,
+    *,
+    image: Image | None = None,
+    build: str = "",
 ) -> tuple[Container, list[str]]:
     """Create a container from Docker's create request: (it, warnings for the user).
 
-    Raises NotFoundError when the image is not here, InvalidError or ConflictError for what is
-    wrong with the request; nothing is left behind then.
+    A step of a build has an `image` that is in no store, and the id of its `build`. Raises
+    NotFoundError when the image is not here, InvalidError or ConflictError for what is wrong with
+    the request; nothing is left behind then.
     """
     image_ref: str = config.get("Image") or ""
-    if not image_ref:
-        raise InvalidError("no image given: name the image to make the container from")
-    image = await offload(context.store.images.resolve, image_ref)
+    if image is None:
+        if not image_ref:
+            raise InvalidError("no image given: name the image to make the container from")
+        image = await offload(context.store.images.resolve, image_ref)
     key = new_id()
     name = (name or "").removeprefix("/") or random_name(context.roster.has_name)
     context.roster.check_name(name)
@@ -43,6 +53,7 @@ async def create(
         config=defaults.config(config, image.config, image_ref),
         host_config=defaults.host_config(host),
         bundle=context.options.root / "containers" / key,
+        build=build,
     )
     asked = container.config.pop("Runtime", None)  # docker-py has it here
     _choose_runtime(context, container.host_config, asked)

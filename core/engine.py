@@ -15,6 +15,7 @@ from ..host.threads import offload
 from ..storage.starter import build_starter
 from ..storage.store import Store
 from . import departure
+from .build.builder import Builder
 from .containers import Containers
 from .context import Context
 from .events import Events
@@ -44,6 +45,7 @@ class Engine:
     statistics. Closing stops no container: conmon holds each one's streams, log and exit code.
     """
 
+    builder: Builder
     containers: Containers
     images: Images
     layers: LayerViews
@@ -112,6 +114,9 @@ class Engine:
         self.inside = Inside(context)
         self._stack.push_async_callback(departure.stop_tasks, context)
         await reconcile(context, lifecycle)
+        self.builder = Builder(context, self.containers)
+        await self.builder.recover()
+        self._stack.push_async_callback(self.builder.close)
         await self._ensure_starter()
         self.stats = Stats(options, roster.all)
         sampling = asyncio.create_task(self.stats.run(), name="stats")

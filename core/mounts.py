@@ -215,8 +215,10 @@ def _point(point: Json, entry: Json) -> Json:
     if point["RW"]:
         words.append("rw")
     else:
-        # Mounts below a read-only one are read-only too, as in Docker since 25.
-        words.append("ro" if options.get("ReadOnlyNonRecursive") else "rro")
+        # Mounts below a read-only one are read-only too, as in Docker since 25. Below a file
+        # there is none, and crun refuses to look (1.8, "Not a directory").
+        alone = options.get("ReadOnlyNonRecursive") or os.path.isfile(point["Source"])
+        words.append("ro" if alone else "rro")
     words.append(point.get("Propagation") or "rprivate")
     return {
         "destination": point["Destination"],

@@ -63,6 +63,8 @@ class Container:
     boot: str = ""
     # Volumes made for this container alone, which `rm -v` and `--rm` delete.
     anonymous_volumes: list[str] = field(default_factory=list)
+    # The build whose step it carries out: it does not outlive the engine that builds.
+    build: str = ""
 
     @property
     def tty(self) -> bool:

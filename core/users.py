@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,31 @@ def resolve(rootfs: Path, user: str, group_add: Sequence[str] = ()) -> Identity:
     for added in group_add:
         extra.append(_added_group(groups, added))
     return Identity(uid, gid, tuple(dict.fromkeys(extra)), home or "/")
+
+
+def lookup(read: Callable[[str], bytes | None], text: str) -> tuple[int, int]:
+    """The (uid, gid) of `--chown`: names or numbers, a user alone being its own group.
+
+    `read` gives a file's content by its path, None when it is not there. Raises InvalidError.
+    """
+    name, colon, group = text.partition(":")
+    ids = []
+    for path, wanted in (("/etc/passwd", name), ("/etc/group", group if colon else name)):
+        if wanted.isdecimal():
+            ids.append(_number(wanted, ""))
+            continue
+        what = "user" if path == "/etc/passwd" else "group"
+        data = (read(path) or b"").decode(errors="surrogateescape")
+        rows = [line.split(":") for line in data.splitlines()]
+        found = [row[2] for row in rows if row[0] == wanted and len(row) > 2]
+        if not found and what == "group" and not colon:
+            ids.append(ids[0])
+            continue
+        missing = f"unable to convert uid/gid chown string to host mapping: can't find {what} for"
+        if not found or not found[0].isdecimal():
+            raise InvalidError(f"{missing} {what} {wanted}: no such {what} in {path}")
+        ids.append(int(found[0]))
+    return ids[0], ids[1]
 
 
 def _find_user(rootfs: Path, name: str) -> tuple[str, int, int, str] | None:

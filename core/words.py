@@ -1,20 +1,23 @@
 """Words of a Dockerfile instruction: quotes, escapes and variables.
 
-The rules are those of "Environment replacement" in the Dockerfile reference.
+The rules are those of "Environment replacement" in the Dockerfile reference; the escape letter is
+the one the file's `escape` directive chose.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..host.errors import InvalidError
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]")
+# A name, a positional parameter, or one of the shell's special ones (POSIX, 2.5).
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
 _BLANK = " \t\n"
+Missing = Callable[[str], None]
 
 
-def split(text: str) -> list[str]:
+def split(text: str, escape: str = "\\") -> list[str]:
     """The words of `text`, still with their quotes and escapes; blanks inside those do not part."""
     words: list[str] = []
     word = ""
@@ -29,7 +32,7 @@ def split(text: str) -> list[str]:
             word = ""
             continue
         word += letter
-        if letter == "\\" and quote != "'" and place < len(text):
+        if letter == escape and quote != "'" and place < len(text):
             word += text[place]
             place += 1
         elif quote:
@@ -39,43 +42,108 @@ def split(text: str) -> list[str]:
     return [*words, word] if word else words
 
 
-def expand(text: str, values: Mapping[str, str]) -> str:
+def expand(
+    text: str, values: Mapping[str, str], escape: str = "\\", missing: Missing | None = None
+) -> str:
     """`text` without its quotes and escapes, each `$name` and `${name}` replaced.
 
-    `${name:-word}`, `${name:+word}` and `${name:?word}` work as in a shell, with or without the
-    colon. Raises InvalidError for a quote or brace that is not closed.
+    `${name:-word}`, `:+`, `:?` work as in a shell, with or without the colon; so do `#`, `##`,
+    `%`, `%%`, `/` and `//` with a pattern. `missing` gets the names that have no value. Raises
+    InvalidError for a quote or brace that is not closed.
     """
-    result, place = _Expansion(text, values).run("")
-    if place != len(text):
-        raise InvalidError(f"unexpected end of statement in {text!r}")
-    return result
+    if not any(letter in text for letter in ("$", "'", '"', escape)):
+        return text
+    return _Expansion(text, values, escape, missing).run("")
+
+
+def expand_words(
+    text: str, values: Mapping[str, str], escape: str = "\\", missing: Missing | None = None
+) -> list[str]:
+    """`expand`, and the words of the result: blanks that a value brings part words too."""
+    expansion = _Expansion(text, values, escape, missing)
+    expansion.run("")
+    return expansion.words.all()
+
+
+def expand_text(text: str, values: Mapping[str, str], missing: Missing | None = None) -> str:
+    """The content of a heredoc: variables are replaced, quotes are letters like all others."""
+    return _Expansion(text, values, "\\", missing, quotes=False).run("")
+
+
+class _Words:
+    """The words as they come to be: what was quoted never parts."""
+
+    def __init__(self) -> None:
+        self._done: list[str] = []
+        self._word = ""
+        self._inside = False
+
+    def plain(self, text: str) -> None:
+        for letter in text:
+            if letter.isspace():
+                self._end()
+            else:
+                self.quoted(letter)
+
+    def quoted(self, text: str) -> None:
+        self._word += text
+        self._inside = True
+
+    def _end(self) -> None:
+        if self._inside:
+            self._done.append(self._word)
+        self._word, self._inside = "", False
+
+    def all(self) -> list[str]:
+        self._end()
+        return self._done
 
 
 class _Expansion:
-    def __init__(self, text: str, values: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        values: Mapping[str, str],
+        escape: str,
+        missing: Missing | None,
+        quotes: bool = True,
+    ) -> None:
         self._text = text
         self._values = values
+        self._escape = escape
+        self._missing = missing
+        self._quotes = quotes
         self._place = 0
+        self._depth = 0
+        self.words = _Words()
 
-    def run(self, end: str) -> tuple[str, int]:
-        """Expand up to the letter `end` (kept unread), or to the end of the text."""
+    def run(self, ends: str, raw: bool = False) -> str:
+        """Expand up to one of the letters `ends` (kept unread), or to the end of the text.
+
+        `raw` keeps escapes as they are: those of a pattern.
+        """
         result = ""
         while self._place < len(self._text):
             letter = self._text[self._place]
-            if end and letter == end:
+            if letter in ends:
                 break
             self._place += 1
-            if letter == "'":
-                result += self._single()
-            elif letter == '"':
-                result += self._double()
-            elif letter == "\\":
-                result += self._next()
+            if letter == "'" and self._quotes:
+                found, quoted = self._single(), True
+            elif letter == '"' and self._quotes:
+                found, quoted = self._double(), True
+            elif letter == self._escape:
+                following = self._next()
+                kept = raw or not (self._quotes or following in ("$", "\\"))
+                found, quoted = (letter if kept else "") + following, True
             elif letter == "$":
-                result += self._variable()
+                found, quoted = self._variable(), False
             else:
-                result += letter
-        return result, self._place
+                found, quoted = letter, False
+            result += found
+            if not self._depth:
+                (self.words.quoted if quoted else self.words.plain)(found)
+        return result
 
     def _next(self) -> str:
         letter = self._text[self._place : self._place + 1]
@@ -85,7 +153,9 @@ class _Expansion:
     def _single(self) -> str:
         end = self._text.find("'", self._place)
         if end < 0:
-            raise InvalidError(f"unexpected end of statement while looking for ': {self._text}")
+            raise InvalidError(
+                f"unexpected end of statement while looking for matching single-quote: {self._text}"
+            )
         found, self._place = self._text[self._place : end], end + 1
         return found
 
@@ -95,45 +165,111 @@ class _Expansion:
             letter = self._next()
             if letter == '"':
                 return result
-            if letter == "\\":
+            if letter == self._escape:
                 following = self._next()
-                # Inside double quotes a backslash only takes the meaning from these.
-                result += following if following in '"$\\' else letter + following
+                # Inside double quotes an escape only takes the meaning from these.
+                special = following and following in ('"', "$", self._escape)
+                result += following if special else letter + following
             elif letter == "$":
                 result += self._variable()
             else:
                 result += letter
-        raise InvalidError(f'unexpected end of statement while looking for ": {self._text}')
+        raise InvalidError(
+            f"unexpected end of statement while looking for matching double-quote: {self._text}"
+        )
 
     def _variable(self) -> str:
-        if self._text[self._place : self._place + 1] != "{":
-            match = _NAME.match(self._text, self._place)
-            if match is None:
-                return "$"
-            self._place = match.end()
-            return self._values.get(match[0], "")
-        self._place += 1
-        match = _NAME.match(self._text, self._place)
+        braces = self._text[self._place : self._place + 1] == "{"
+        match = _NAME.match(self._text, self._place + braces)
         if match is None:
-            raise InvalidError(f"bad substitution in {self._text!r}")
+            if braces:
+                raise InvalidError(f"bad substitution in {self._text!r}")
+            return "$"
         self._place = match.end()
-        return self._braced(match[0])
+        if not braces:
+            return self._value(match[0]) or ""
+        self._depth += 1
+        try:
+            return self._braced(match[0])
+        finally:
+            self._depth -= 1
+
+    def _value(self, name: str) -> str | None:
+        value = self._values.get(name)
+        if value is None and self._missing is not None and not name.isdigit():
+            self._missing(name)
+        return value
 
     def _braced(self, name: str) -> str:
-        value = self._values.get(name)
         operator = self._next()
         if operator == "}":
-            return value or ""
-        if operator == ":":
-            value = value or None
+            return self._value(name) or ""
+        colon = operator == ":"
+        if colon:
             operator = self._next()
-        if operator not in ("-", "+", "?"):
-            raise InvalidError(f"unsupported modifier ({operator}) in substitution: {self._text}")
-        word, _ = self.run("}")
-        if self._next() != "}":
-            raise InvalidError(f"missing }} in {self._text!r}")
+        elif operator in ("#", "%", "/"):
+            return self._pattern(name, operator)
+        if operator not in ("-", "+", "?") or not operator:
+            shown = (":" if colon else "") + operator
+            raise InvalidError(f"unsupported modifier ({shown}) in substitution: {self._text}")
+        value = self._values.get(name)
+        if colon:
+            value = value or None
+        word = self.run("}")
+        self._close()
         if operator == "+":
             return word if value is not None else ""
         if value is None and operator == "?":
-            raise InvalidError(f"{name}: {word or 'not set'}")
+            reason = word or (
+                "is not allowed to be empty" if colon else "is not allowed to be unset"
+            )
+            raise InvalidError(f"{name}: {reason}")
         return word if value is None else value
+
+    def _close(self) -> None:
+        if self._next() != "}":
+            raise InvalidError(f"syntax error: missing '}}' in {self._text!r}")
+
+    def _pattern(self, name: str, operator: str) -> str:
+        """`#`, `##`, `%`, `%%` cut a match off one end, `/` and `//` replace it."""
+        twice = self._text[self._place : self._place + 1] == operator
+        self._place += twice
+        pattern = self.run("/}" if operator == "/" else "}", raw=True)
+        replacement = ""
+        if operator == "/" and self._text[self._place : self._place + 1] == "/":
+            self._place += 1
+            replacement = self.run("}")
+        self._close()
+        value = self._value(name) or ""
+        if operator == "/":
+            found = re.compile(_regex(pattern, greedy=True), re.DOTALL)
+            return found.sub(lambda _: replacement, value, count=0 if twice else 1)
+        expression = _regex(pattern, greedy=twice)
+        if operator == "#":
+            return re.sub(f"^(?:{expression})", "", value, count=1, flags=re.DOTALL)
+        # The shortest match at the end is the one that begins last.
+        starts = range(len(value) + 1) if twice else range(len(value), -1, -1)
+        whole = re.compile(_regex(pattern, greedy=True), re.DOTALL)
+        for start in starts:
+            if whole.fullmatch(value, start):
+                return value[:start]
+        return value
+
+
+def _regex(pattern: str, greedy: bool) -> str:
+    """A shell's pattern (`*`, `?`, and those escaped) as a regular expression."""
+    result = ""
+    letters = iter(pattern)
+    for letter in letters:
+        if letter == "*":
+            result += ".*" if greedy else ".*?"
+        elif letter == "?":
+            result += "."
+        elif letter == "\\":
+            following = next(letters, "")
+            if following not in ("*", "?", "\\", "/", "}") or not following:
+                raise InvalidError(f"invalid escape '\\{following}' in the pattern {pattern!r}")
+            result += re.escape(following)
+        else:
+            result += re.escape(letter)
+    return result

@@ -237,11 +237,12 @@ class Layers:
         self._trash.put(self.folder(diff_id))
 
     def used(self) -> set[str]:
-        """The layers that images or snapshots refer to."""
+        """The layers that images, snapshots or the build cache refer to."""
         return {
             row[0]
             for row in self._db.execute(
                 "SELECT diff_id FROM image_layers UNION SELECT diff_id FROM snapshot_layers"
+                " UNION SELECT diff_id FROM build_steps WHERE diff_id IS NOT NULL"
             )
         }
 

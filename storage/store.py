@@ -12,6 +12,7 @@ from pathlib import Path
 from ..host.errors import ConflictError
 from . import gc
 from .blobs import Blobs
+from .buildcache import BuildCache
 from .db import Database
 from .images import ImageStore, Removed
 from .layers import Layers
@@ -40,6 +41,7 @@ class Store:
         self.images = ImageStore(self.db, self.layers, self._release)
         self.snapshots = Snapshots(root / "snapshots", self.db, self.layers, self.trash)
         self.volumes = VolumeStore(root / "volumes", self.db, self.trash)
+        self.build_cache = BuildCache(root / "build", self.db, self.layers, self.trash)
 
     @classmethod
     def open(cls, root: Path) -> Store:
@@ -69,6 +71,10 @@ class Store:
         """Remove layers that nothing refers to, and partial downloads, of that age and older."""
         return gc.collect(self.db, self.layers, self.blobs, self.trash, keep_seconds)
 
+    def release(self, diff_ids: Iterable[str]) -> Removed:
+        """Remove those of the layers that nothing holds any more."""
+        return self._release(diff_ids)
+
     def _release(self, diff_ids: Iterable[str]) -> Removed:
         return gc.release(self.db, self.layers, self.trash, diff_ids)
 
@@ -77,6 +83,7 @@ class Store:
             log.warning("image %s lost a layer in a crash and was removed: pull it again", image)
         self.snapshots.sweep()
         self.volumes.sweep()
+        self.build_cache.sweep()
         self.collect()
 
 

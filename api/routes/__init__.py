@@ -13,6 +13,7 @@ _MODULES = (
     "archives",
     "execs",
     "images",
+    "build",
     "networks",
     "volumes",
     "unsupported",

@@ -26,6 +26,8 @@ async def engine(call: Call) -> web.StreamResponse:
             "run_root": str(options.run_root),
             "started": clock.from_ns(call.engine.started),
             "runtime": call.engine.runtime.name,
+            # A client in the same mount namespace sees the same files as the engine.
+            "mount_namespace": os.readlink("/proc/self/ns/mnt"),
         }
     )
 

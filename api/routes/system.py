@@ -76,5 +76,5 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     if "volume" in kinds:
         answer["Volumes"] = await engine.volumes.usage()
     if "build-cache" in kinds:
-        answer["BuildCache"] = []
+        answer["BuildCache"] = await engine.builder.usage()
     return reply(answer)

@@ -1,4 +1,4 @@
-"""What Docker's API has and this engine does not: swarm, plugins, builds. Said, not hidden."""
+"""What Docker's API has and this engine does not: swarm, plugins, BuildKit's sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiohttp import web
 
 from ...host.errors import BayError, UnsupportedError
 from ..call import Call
-from ..replies import empty, reply
+from ..replies import reply
 from ..router import Handler, route
 
 _METHODS = ("GET", "POST", "DELETE")
@@ -28,9 +28,10 @@ async def _no_plugin(call: Call) -> web.StreamResponse:
     raise UnsupportedError("plugins are not supported: this engine's drivers are built in")
 
 
-async def _no_build(call: Call) -> web.StreamResponse:
+async def _no_buildkit(call: Call) -> web.StreamResponse:
     raise UnsupportedError(
-        "build is not supported by this engine yet; build elsewhere and pull or load the image"
+        "BuildKit sessions are not supported: use the classic builder (DOCKER_BUILDKIT=0) or"
+        " `bay build`"
     )
 
 
@@ -46,20 +47,8 @@ async def plugins(call: Call) -> web.StreamResponse:
     return reply([])
 
 
-@route("POST", "/build/prune")
-async def prune_builds(call: Call) -> web.StreamResponse:
-    """No build has left anything."""
-    return reply({"CachesDeleted": None, "SpaceReclaimed": 0})
-
-
-@route("POST", "/build/cancel")
-async def cancel_build(call: Call) -> web.StreamResponse:
-    """No build is under way."""
-    return empty()
-
-
 for _noun in ("swarm", "nodes", "services", "tasks", "secrets", "configs"):
     _register(_noun, _no_swarm)
 _register("plugins", _no_plugin)
-_register("build", _no_build)
-_register("session", _no_build)
+_register("session", _no_buildkit)
+_register("grpc", _no_buildkit)

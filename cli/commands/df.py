@@ -9,6 +9,8 @@ from ..command import Command
 from ..flags import Parsed, switch
 from ..listing import FORMAT, Listing, Row
 from ..units import human_size
+from .builder import LISTING as CACHE_LISTING
+from .builder import cache_row
 from .imagelist import LISTING as IMAGE_LISTING
 from .imagelist import image_rows
 from .ps import LISTING as CONTAINER_LISTING
@@ -104,6 +106,10 @@ def _verbose(app: App, found: Json) -> None:
     app.out("\nLocal Volumes space usage:\n")
     volumes = [volume_row(one) for one in found.get("Volumes") or []]
     VOLUME_LISTING.show(volumes, "", ["Name", "Links", "Size"])
+    cache = found.get("BuildCache") or []
+    size = sum(one.get("Size", 0) for one in cache if not one.get("Shared"))
+    app.out(f"\nBuild cache usage: {human_size(size)}\n")
+    CACHE_LISTING.show([cache_row(one) for one in cache], "")
 
 
 DF = Command(

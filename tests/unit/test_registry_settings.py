@@ -88,7 +88,7 @@ def test_a_bad_instruction_is_refused(line: str, sentence: str) -> None:
         (r"\$a '$a' \"", '$a $a "'),
         (r'"a\b" "\$a"', r"a\b $a"),
         ("${b:-${a}}", "1"),
-        ("$ $- 5$", "$ $- 5$"),
+        ("$ $. 5$", "$ $. 5$"),
     ],
 )
 def test_words_expand_as_in_a_dockerfile(text: str, result: str) -> None:

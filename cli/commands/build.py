@@ -1,0 +1,249 @@
+"""`bay build`: an image from a Dockerfile."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from ...host.errors import InvalidError, NotFoundError, UnsupportedError
+from ..app import App
+from ..auth import credentials, encode
+from ..buildcontext import Sending, prepare
+from ..buildprogress import show
+from ..command import Command
+from ..flags import Parsed as Given
+from ..flags import UsageError, many, size, switch, text, whole
+from ..limits import parse_ulimit
+from ..runspec import extra_host
+
+Json = dict[str, Any]
+_PROGRESS = ("auto", "plain", "tty", "quiet", "rawjson")
+
+
+def run_build(app: App, parsed: Given) -> int | None:
+    """Build, or with --check only look at the Dockerfile."""
+    _refuse(parsed)
+    sending = prepare(parsed.args[0], parsed["file"], _sees_the_same(app))
+    parameters = {**_parameters(app, parsed), **sending.parameters}
+    if parsed["check"] or parsed["call"] == "check":
+        return _check(app, parameters, sending)
+    if secrets := _secrets(parsed["secret"]):
+        parameters["bay-secrets"] = app.client.post("/bay/build/secrets", secrets)["token"]
+    parameters["bay-details"] = True
+    style = "quiet" if parsed["quiet"] else parsed["progress"]
+    if style == "auto":
+        style = "tty" if sys.stderr.isatty() else "plain"
+    headers = {"Content-Type": "application/x-tar", **_auth_headers(app)}
+    messages = app.client.stream("POST", "/build", parameters, sending.body, headers)
+    image = show(messages, sys.stderr, style)
+    if parsed["iidfile"]:
+        with open(parsed["iidfile"], "w", encoding="ascii") as file:
+            file.write(image)
+    if parsed["quiet"]:
+        app.out(image)
+    return None
+
+
+def _refuse(parsed: Given) -> None:
+    """What Docker's BuildKit does and this builder does not."""
+    if parsed["progress"] not in _PROGRESS:
+        raise UsageError(
+            f"invalid progress mode {parsed['progress']}: use one of {', '.join(_PROGRESS)}"
+        )
+    if parsed["call"] not in ("build", "check"):
+        raise UnsupportedError(f"--call {parsed['call']} is not supported: use build or check")
+    if parsed["squash"]:
+        raise UnsupportedError("--squash is not supported: layers stay as the steps made them")
+    if parsed["push"]:
+        raise UnsupportedError("--push is not supported: `bay push` sends what was built")
+    for output in parsed["output"]:
+        if output not in ("type=docker", "type=image"):
+            raise UnsupportedError(
+                f"--output {output} is not supported: the result is an image; `bay save` or"
+                " `bay export` write files"
+            )
+
+
+def _sees_the_same(app: App) -> bool:
+    """Whether the engine reads the same files as this process, at the same paths."""
+    if app.host.kind != "unix" or app.client.version < (1, 24):
+        return False
+    try:
+        theirs = app.client.get("/bay/engine").get("mount_namespace")
+    except NotFoundError:
+        return False  # Docker's own engine
+    return bool(theirs) and theirs == os.readlink("/proc/self/ns/mnt")
+
+
+def _parameters(app: App, parsed: Given) -> Json:
+    network = parsed["network"]
+    found: Json = {
+        "t": tuple(parsed["tag"]) or None,
+        "buildargs": _pairs(parsed["build-arg"], environment=True) or None,
+        "labels": _pairs(parsed["label"]) or None,
+        "target": parsed["target"] or None,
+        "nocache": parsed["no-cache"] or None,
+        "pull": parsed["pull"] or None,
+        "q": parsed["quiet"] or None,
+        "networkmode": network if network != "default" else None,
+        "platform": parsed["platform"] or None,
+        "extrahosts": ",".join(extra_host(one) for one in parsed["add-host"]) or None,
+        "memory": parsed["memory"] or None,
+        "memswap": parsed["memory-swap"] or None,
+        "shmsize": parsed["shm-size"] or None,
+        "cpushares": parsed["cpu-shares"] or None,
+        "cpuperiod": parsed["cpu-period"] or None,
+        "cpuquota": parsed["cpu-quota"] or None,
+        "cpusetcpus": parsed["cpuset-cpus"] or None,
+        "cpusetmems": parsed["cpuset-mems"] or None,
+        "cgroupparent": parsed["cgroup-parent"] or None,
+        "ulimits": [parse_ulimit(one) for one in parsed["ulimit"]] or None,
+        "bay-ssh": _agents(app, parsed["ssh"]) or None,
+    }
+    return found
+
+
+def _pairs(items: list[str], environment: bool = False) -> Json:
+    """`name=value` items; a bare name takes the environment's value, or is left out."""
+    found: Json = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if equals:
+            found[name] = value
+        elif not environment:
+            found[name] = ""
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    if environment and "SOURCE_DATE_EPOCH" in os.environ:
+        found.setdefault("SOURCE_DATE_EPOCH", os.environ["SOURCE_DATE_EPOCH"])
+    return found
+
+
+def _fields(item: str, flag: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for part in item.split(","):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise UsageError(f"invalid field '{part}' of --{flag} {item}: write key=value")
+        found[key.strip().lower()] = value
+    return found
+
+
+def _secrets(items: list[str]) -> Json:
+    """The contents of `id=x,src=FILE` and `id=x,env=NAME`, in base64."""
+    import base64
+
+    found: Json = {}
+    for item in items:
+        fields = _fields(item, "secret")
+        kind = fields.pop("type", "")
+        name = fields.pop("id", "")
+        variable = fields.pop("env", "")
+        path = fields.pop("src", fields.pop("source", ""))
+        if fields or not name:
+            raise UsageError(f"invalid --secret {item}: write id=NAME,src=FILE or id=NAME,env=VAR")
+        if kind == "env" and not variable:
+            variable = path or name
+        elif not path and not variable:
+            variable = name if name in os.environ else ""
+            path = "" if variable else name
+        if variable:
+            if variable not in os.environ:
+                raise InvalidError(f"secret {name}: the environment has no {variable}")
+            data = os.environ[variable].encode(errors="surrogateescape")
+        else:
+            try:
+                with open(os.path.expanduser(path), "rb") as file:
+                    data = file.read()
+            except OSError as error:
+                raise NotFoundError(f"secret {name}: {path}: {error.strerror}") from None
+        found[name] = base64.b64encode(data).decode()
+    return found
+
+
+def _agents(app: App, items: list[str]) -> Json:
+    """Sockets of ssh agents by id; only an engine of this machine can use them."""
+    found: Json = {}
+    for item in items:
+        name, _, path = item.partition("=")
+        path = path or os.environ.get("SSH_AUTH_SOCK", "")
+        if not path:
+            raise InvalidError(f"--ssh {item}: no agent: SSH_AUTH_SOCK is not set")
+        if app.host.kind != "unix":
+            raise UnsupportedError("--ssh needs an engine of this machine")
+        found[name or "default"] = os.path.abspath(path)
+    return found
+
+
+def _auth_headers(app: App) -> dict[str, str]:
+    """The credentials of every registry: the engine does not tell before which it will ask."""
+    hosts = list(app.config.values.get("auths", {}))
+    found = {host: credentials(app.config, host) for host in hosts}
+    found = {host: auth for host, auth in found.items() if auth}
+    return {"X-Registry-Config": encode(found)} if found else {}
+
+
+def _check(app: App, parameters: Json, sending: Sending) -> int:
+    """Print what the linter found; 1 when that is anything."""
+    headers = {"Content-Type": "application/x-tar"}
+    with app.client.open("POST", "/bay/build/check", parameters, sending.body, headers) as answer:
+        found = json.loads(answer.read())
+    warnings = found["warnings"]
+    if not warnings:
+        app.out("Check complete, no warnings found.")
+        return 0
+    count = len(warnings)
+    app.out(
+        f"Check complete, {count} {'warning has' if count == 1 else 'warnings have'} been found!"
+    )
+    for one in warnings:
+        app.out(f"\nWARNING: {one['rule']}\n{one['message']}\n{one['excerpt']}")
+    return 1
+
+
+BUILD = Command(
+    "build [OPTIONS] PATH | URL | -",
+    "Build an image from a Dockerfile",
+    run_build,
+    flags=(
+        many("add-host", "Line for /etc/hosts of each step: name:address"),
+        many("build-arg", "Value of an ARG: NAME=value, or NAME from the environment"),
+        many("cache-from", "Ignored: this engine's own cache is used", hidden=True),
+        text("call", "What to do: build or check", default="build"),
+        text("cgroup-parent", "Parent cgroup of the steps' containers"),
+        switch("check", "Only look the Dockerfile over"),
+        switch("compress", "Ignored: the context is compressed when that helps", hidden=True),
+        whole("cpu-period", "Limit of CPU time: the period, in µs"),
+        whole("cpu-quota", "Limit of CPU time: the part of a period, in µs"),
+        whole("cpu-shares", "Relative weight of CPU time", "c"),
+        text("cpuset-cpus", "CPUs to run on: 0-3, 0,1"),
+        text("cpuset-mems", "Memory nodes to use: 0-3, 0,1"),
+        text("file", "The Dockerfile (default PATH/Dockerfile; - for standard input)", "f"),
+        switch("force-rm", "Ignored: no container of a step is ever left", hidden=True),
+        text("iidfile", "Write the image's id to this file"),
+        many("label", "Label of the image: name=value"),
+        switch("load", "Ignored: the image is always this engine's", hidden=True),
+        size("memory", "Limit of memory", "m"),
+        size("memory-swap", "Limit of memory and swap together"),
+        text("network", "Network of RUN: default, none, host, or a name", default="default"),
+        switch("no-cache", "Do every step anew"),
+        many("output", "Only type=docker: the result is an image", "o", hidden=True),
+        text("platform", "Must be this machine's: os/arch[/variant]"),
+        text("progress", f"How progress is shown: {', '.join(_PROGRESS)}", default="auto"),
+        switch("pull", "Look for newer base images"),
+        switch("push", "Not supported", hidden=True),
+        switch("quiet", "Only print the image's id", "q"),
+        switch("rm", "Ignored: no container of a step is ever left", default=True, hidden=True),
+        many("secret", "Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VAR"),
+        size("shm-size", "Size of /dev/shm"),
+        switch("squash", "Not supported", hidden=True),
+        many("ssh", "ssh agent for RUN --mount=type=ssh: default, or ID=SOCKET"),
+        many("tag", "Name of the image: name[:tag]", "t"),
+        text("target", "Stop at this stage"),
+        many("ulimit", "Resource limit: name=soft[:hard]", kind="ulimit"),
+    ),
+    least=1,
+    most=1,
+)

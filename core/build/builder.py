@@ -1,0 +1,155 @@
+"""The engine's builds: started, cancelled, and what they leave for the next ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from ...host import files
+from ...host.errors import BayError, NoSpaceError, NotFoundError
+from ...host.threads import offload
+from .. import removal
+from ..containers import Containers
+from ..context import Context
+from ..filters import Filters
+from ..registry.crew import outlast
+from ..types import Json
+from . import contexts, usage
+from .mountlocks import MountLocks
+from .report import Report, Send
+from .request import Request
+from .solving import Solver
+from .tree import Sums
+
+# How long secrets that were sent ahead wait for their build.
+_SECRETS_SECONDS = 600
+
+
+class Builder:
+    """Docker's build verbs. Each build is a task of its own, gone with all it made when its
+    caller is.
+    """
+
+    def __init__(self, context: Context, containers: Containers) -> None:
+        self._context = context
+        self._containers = containers
+        self._locks = MountLocks()
+        self._sums = Sums()
+        self._running: dict[str, asyncio.Task[str]] = {}
+        self._named: dict[str, str] = {}
+        self._secrets: dict[str, tuple[float, dict[str, bytes]]] = {}
+
+    def keep_secrets(self, secrets: dict[str, bytes]) -> str:
+        """Hold secrets in memory for the one build that takes them; the word to take them by."""
+        now = time.monotonic()
+        for word, (until, _) in list(self._secrets.items()):
+            if until < now:
+                del self._secrets[word]
+        word = os.urandom(16).hex()
+        self._secrets[word] = (now + _SECRETS_SECONDS, secrets)
+        return word
+
+    def take_secrets(self, word: str) -> dict[str, bytes]:
+        """The secrets kept under `word`, once. Raises NotFoundError."""
+        try:
+            return self._secrets.pop(word)[1]
+        except KeyError:
+            raise NotFoundError(
+                "the build's secrets are not here any more: send them anew"
+            ) from None
+
+    async def recover(self) -> None:
+        """At the engine's start: take away the containers and files of builds that died with it."""
+        for container in self._context.roster.all():
+            if container.build:
+                with contextlib.suppress(BayError):
+                    await removal.remove(self._context, container, force=True, volumes=True)
+        await offload(self._context.store.trash.put, self._jobs())
+        await offload(files.remove_tree, self._context.options.run_root / "build")
+
+    async def close(self) -> None:
+        """End every build and wait for its undo."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def build(self, request: Request, body: AsyncIterator[bytes], send: Send) -> str:
+        """Build; the image's id. `send` gets Docker's stream of messages.
+
+        Raises DockerfileError and its like before anything is done, BuildFailedError for a step.
+        When the caller is cancelled, so is the build, and all it made has gone by then.
+        """
+        request.check()
+        identity = os.urandom(6).hex()
+        task = asyncio.create_task(self._build(identity, request, body, send), name="build")
+        self._running[identity] = task
+        if request.cancel_id:
+            self._named[request.cancel_id] = identity
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise BayError("the build was cancelled") from None
+            task.cancel()
+            task.add_done_callback(lambda one: one.cancelled() or one.exception())
+            await outlast([task])
+            raise
+        finally:
+            self._running.pop(identity, None)
+            self._named.pop(request.cancel_id, None)
+
+    async def cancel(self, cancel_id: str) -> None:
+        """End the build that was started under `cancel_id`, and wait for its undo.
+
+        Raises NotFoundError when there is none.
+        """
+        identity = self._named.get(cancel_id)
+        task = self._running.get(identity or "")
+        if task is None:
+            raise NotFoundError(f"no build with id {cancel_id} is under way")
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def _build(
+        self, identity: str, request: Request, body: AsyncIterator[bytes], send: Send
+    ) -> str:
+        folder = self._jobs() / identity
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(offload, self._context.store.trash.put, folder)
+            await offload(lambda: folder.mkdir(mode=0o700, parents=True))
+            report = Report(send, request.details, request.quiet)
+            try:
+                tree, file = await contexts.receive(request, body, folder, self._sums)
+                solver = Solver(
+                    self._context, self._containers, self._locks, request, identity, folder, report
+                )
+                image = await solver.solve(tree, file, undo)
+            except OSError as error:
+                if error.errno == 28:
+                    raise NoSpaceError("cannot build: no space left on the disk") from error
+                raise
+        with contextlib.suppress(BayError):
+            await usage.shrink(self._context, self._locks)
+        return image
+
+    def _jobs(self) -> Path:
+        return self._context.options.root / "build" / "jobs"
+
+    # --- the cache
+
+    async def usage(self) -> list[Json]:
+        """Docker's BuildCache records of `/system/df`."""
+        return await offload(usage.records, self._context, self._locks)
+
+    async def prune(
+        self, *, all_: bool, keep: int, filters: Filters, dry_run: bool = False
+    ) -> Json:
+        """Remove what no build needs: Docker's report. See `usage.prune`."""
+        return await usage.prune(
+            self._context, self._locks, all_=all_, keep=keep, filters=filters, dry_run=dry_run
+        )

@@ -1,0 +1,286 @@
+"""The tar of a layer that a build makes itself: what COPY, ADD and WORKDIR put on a stage."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from ...host.errors import InvalidError
+from ...storage import tarheader as tar
+from ...storage.attributes import get_xattrs
+from ...storage.tarheader import Entry
+from ...storage.tarstream import TarStream
+from ...storage.tarwriter import END, header, padding
+from .below import Below
+from .modes import Mode
+from .tree import Node, Tree
+
+_BLOCK = 1 << 20
+_KINDS = {
+    stat.S_IFREG: tar.REGULAR,
+    stat.S_IFDIR: tar.DIRECTORY,
+    stat.S_IFLNK: tar.SYMLINK,
+    stat.S_IFCHR: tar.CHAR,
+    stat.S_IFBLK: tar.BLOCKDEV,
+    stat.S_IFIFO: tar.FIFO,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Whose the copies are and how they may be used: `mode` None keeps the source's.
+
+    `latest` is the newest time a file may have, in ns; None for any.
+    """
+
+    uid: int = 0
+    gid: int = 0
+    mode: Mode | None = None
+    latest: int | None = None
+
+    def time(self, ns: int) -> int:
+        """A file's time under `latest`."""
+        return ns if self.latest is None else min(ns, self.latest)
+
+
+class LayerTar:
+    """Writes the entries of one layer over `below`. Each method gives pieces of the tar.
+
+    With `link` the layer stands for itself: nothing below is looked at, and folders on the way
+    are made anew (COPY --link).
+    """
+
+    def __init__(self, below: Below, look: Look, *, now: int, link: bool = False) -> None:
+        self._below = Below([]) if link else below
+        self._look = look
+        self._now = look.time(now)
+        self._made: set[bytes] = {b""}
+
+    def folders(self, path: bytes) -> Iterator[bytes]:
+        """The folder `path` (real) and those it is in; those that exist keep their looks.
+
+        Raises InvalidError when one of them is something else than a folder.
+        """
+        missing = []
+        while path not in self._made:
+            self._made.add(path)
+            missing.append(path)
+            path = path.rpartition(b"/")[0]
+        for place in reversed(missing):
+            found = self._below.lstat(place)
+            if found is None:
+                look = self._look
+                yield header(_folder(place, 0o755, look.uid, look.gid, self._now))
+                continue
+            if not stat.S_ISDIR(found.st_mode):
+                raise InvalidError(f"cannot copy to non-directory: /{os.fsdecode(place)}")
+            entry = _folder(place, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, 0)
+            entry.mtime = found.st_mtime_ns
+            host = self._below.place(place)
+            entry.xattrs = get_xattrs(host) if host is not None else {}
+            yield header(entry)
+
+    def copy(
+        self, tree: Tree, nodes: Iterable[Node], target: bytes, *, keep_root: bool
+    ) -> Iterator[bytes]:
+        """Copy nodes to the real path `target`, each to its path below it.
+
+        The root node of a folder only describes a `target` that is not there yet, if `keep_root`
+        says so; else folders on the way get the usual look. Raises InvalidError when a folder
+        would replace a file or the other way round.
+        """
+        replaced: dict[bytes, bytes] = {}
+        for node in nodes:
+            if not node.path and stat.S_ISDIR(node.stat.st_mode):
+                if keep_root and target not in self._made and not self._below.is_folder(target):
+                    yield from self.folders(target.rpartition(b"/")[0])
+                    self._made.add(target)
+                    self._check(target, node)
+                    yield header(self._entry(target, node, {}))
+                else:
+                    yield from self.folders(target)
+                continue
+            path = node.path
+            place = (target + b"/" + path if target else path) if path else target
+            above, _, _ = place.rpartition(b"/")
+            if above not in self._made:
+                above = replaced.get(above) or self._real(above, replaced)
+                yield from self.folders(above)
+            elif above in replaced:
+                above = replaced[above]
+            base = place.rpartition(b"/")[2]
+            place = above + b"/" + base if above else base
+            yield from self._node(tree, node, place)
+
+    def _real(self, path: bytes, replaced: dict[bytes, bytes]) -> bytes:
+        """A folder of the target that may be a link to another one there."""
+        real = self._below.real(path)
+        if real != path:
+            replaced[path] = real
+        return real
+
+    def _node(self, tree: Tree, node: Node, place: bytes) -> Iterator[bytes]:
+        mode = node.stat.st_mode
+        self._check(place, node)
+        if stat.S_ISDIR(mode):
+            self._made.add(place)
+            yield header(self._entry(place, node, {}))
+        elif stat.S_ISREG(mode):
+            yield from self._file(tree, node, place)
+        elif stat.S_IFMT(mode) in _KINDS:
+            yield header(self._entry(place, node, {}))
+
+    def _check(self, place: bytes, node: Node) -> None:
+        name = place.rpartition(b"/")[2]
+        if name.startswith(b".wh."):
+            raise InvalidError(
+                f"cannot copy /{os.fsdecode(place)}: names that begin with .wh. mean deletions "
+                "in an image's layer"
+            )
+        found = self._below.lstat(place)
+        if found is None:
+            return
+        is_folder, was_folder = stat.S_ISDIR(node.stat.st_mode), stat.S_ISDIR(found.st_mode)
+        if was_folder and not is_folder:
+            raise InvalidError(
+                f'cannot overwrite directory "/{os.fsdecode(place)}" with non-directory '
+                f'"{os.fsdecode(node.place)}"'
+            )
+        if is_folder and not was_folder and not stat.S_ISLNK(found.st_mode):
+            raise InvalidError(f"cannot copy to non-directory: /{os.fsdecode(place)}")
+
+    def _file(self, tree: Tree, node: Node, place: bytes) -> Iterator[bytes]:
+        fd = tree.open(node)
+        try:
+            entry = self._entry(place, node, tree.xattrs(fd))
+            entry.size = left = os.fstat(fd).st_size
+            if left <= _BLOCK:
+                data = os.read(fd, left) if left else b""
+                yield header(entry) + data.ljust(left, b"\0") + padding(left)
+                return
+            yield header(entry)
+            while left:
+                # A file that shrinks meanwhile is filled up to what its header said.
+                data = os.read(fd, min(left, _BLOCK)) or bytes(min(left, _BLOCK))
+                left -= len(data)
+                yield data
+            yield padding(entry.size)
+        finally:
+            os.close(fd)
+
+    def _entry(self, place: bytes, node: Node, xattrs: dict[str, bytes]) -> Entry:
+        look, found = self._look, node.stat
+        is_folder = stat.S_ISDIR(found.st_mode)
+        mode = stat.S_IMODE(found.st_mode)
+        if look.mode is not None and not stat.S_ISLNK(found.st_mode):
+            mode = look.mode.apply(mode, is_folder)
+        is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
+        return Entry(
+            place + b"/" if is_folder else place,
+            _KINDS[stat.S_IFMT(found.st_mode)],
+            mode,
+            look.uid,
+            look.gid,
+            0,
+            look.time(found.st_mtime_ns),
+            node.link,
+            os.major(found.st_rdev) if is_device else 0,
+            os.minor(found.st_rdev) if is_device else 0,
+            xattrs,
+        )
+
+    def content(
+        self, place: bytes, data: Iterable[bytes], size: int, mode: int, mtime: int
+    ) -> Iterator[bytes]:
+        """A regular file of `size` bytes at the real path `place`: a heredoc, or a download."""
+        yield from self.folders(place.rpartition(b"/")[0])
+        look = self._look
+        mode = look.mode.apply(mode, False) if look.mode is not None else mode
+        yield header(
+            Entry(place, tar.REGULAR, mode, look.uid, look.gid, size, look.time(mtime), b"", 0, 0)
+        )
+        yield from data
+        yield padding(size)
+
+    def archive(self, stream: TarStream, target: bytes, owned: bool) -> Iterator[bytes]:
+        """The entries of an archive below the real folder `target`; their owners stay unless
+        `owned` gives them this layer's.
+
+        Raises InvalidError for a damaged archive.
+        """
+        yield from self.folders(target)
+        for entry in stream:
+            parts = [part for part in entry.name.split(b"/") if part not in (b"", b".")]
+            if b".." in parts:
+                raise InvalidError(f"cannot unpack {entry.shown}: it would leave the archive")
+            if not parts or parts[-1].startswith(b".wh."):
+                continue
+            wanted = b"/".join([target, *parts]) if target else b"/".join(parts)
+            above = self._below.real(wanted.rpartition(b"/")[0])
+            yield from self.folders(above)
+            place = above + b"/" + parts[-1] if above else parts[-1]
+            yield from self._member(entry, stream, place, target, owned)
+
+    def _member(
+        self, entry: Entry, stream: TarStream, place: bytes, target: bytes, owned: bool
+    ) -> Iterator[bytes]:
+        look = self._look
+        made = replace(entry, name=place, mtime=look.time(entry.mtime), sparse=None, real_size=0)
+        if owned:
+            made.uid, made.gid = look.uid, look.gid
+        if look.mode is not None and entry.kind != tar.SYMLINK:
+            made.mode = look.mode.apply(entry.mode, entry.kind == tar.DIRECTORY)
+        if entry.kind == tar.DIRECTORY:
+            if place in self._made and place == target:
+                return
+            self._made.add(place)
+            made.name += b"/"
+        elif entry.kind == tar.HARDLINK:
+            link = b"/".join(p for p in entry.link.split(b"/") if p not in (b"", b".", b".."))
+            link = target + b"/" + link if target else link
+            above, slash, base = link.rpartition(b"/")
+            made.link = self._below.real(above) + slash + base if above else link
+        elif entry.kind == tar.REGULAR:
+            yield from self._payload(entry, made, stream)
+            return
+        yield header(made)
+
+    def _payload(self, entry: Entry, made: Entry, stream: TarStream) -> Iterator[bytes]:
+        """A regular member; a sparse one is written out with its holes as zeros."""
+        size = entry.real_size if entry.sparse is not None else entry.size
+        made.size = size
+        yield header(made)
+        at = 0
+        for offset, length in entry.sparse or ((0, entry.size),):
+            while at < offset:
+                step = min(offset - at, _BLOCK)
+                yield bytes(step)
+                at += step
+            for piece in stream.take(length):
+                yield bytes(piece)
+            at += length
+        while at < size:
+            step = min(size - at, _BLOCK)
+            yield bytes(step)
+            at += step
+        yield padding(size)
+
+
+def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces with small ones put together, and the end of the archive after them."""
+    buffer: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        buffer.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            yield b"".join(buffer)
+            buffer.clear()
+            size = 0
+    yield b"".join([*buffer, END])
+
+
+def _folder(place: bytes, mode: int, uid: int, gid: int, mtime: int) -> Entry:
+    return Entry(place + b"/", tar.DIRECTORY, mode, uid, gid, 0, mtime, b"", 0, 0)

@@ -1,0 +1,213 @@
+"""Builds that end early or badly: nothing of them is left, and the next one works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.building import Kitchen
+from support.engine import BAY, EngineProcess
+from support.http import UnixConnection
+from support.registry import Registry
+from support.waiting import wait_until
+
+
+@pytest.fixture
+def kitchen(engine: EngineProcess, busybox_image: str, tmp_path: Path) -> Kitchen:
+    """A context of its own, on busybox."""
+    engine.pull(busybox_image)
+    return Kitchen(engine, busybox_image, tmp_path)
+
+
+def running(engine: EngineProcess, marker: str) -> list[str]:
+    """The build containers that run a command with `marker`."""
+    rows = engine.api("GET", "/containers/json?all=1").json()
+    return [row["Id"] for row in rows if marker in row["Command"]]
+
+
+def left(engine: EngineProcess) -> list[str]:
+    """Files of builds under way, and their snapshots."""
+    found = [str(path) for path in (engine.root / "build/jobs").glob("*")]
+    return found + [str(path) for path in (engine.root / "snapshots").glob("build-*")]
+
+
+def start(kitchen: Kitchen, dockerfile: str) -> subprocess.Popen[bytes]:
+    """A build in the background."""
+    (kitchen.folder / "Dockerfile").write_text(
+        dockerfile.replace("FROM base", f"FROM {kitchen.base}")
+    )
+    return subprocess.Popen(
+        [BAY, "build", str(kitchen.folder)],
+        env=kitchen.engine.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_a_client_that_goes_away_ends_its_build(kitchen: Kitchen) -> None:
+    """Parallel stages, one with a mounted image: the containers die and all is taken away."""
+    marker = f"m{os.urandom(4).hex()}"
+    client = start(
+        kitchen,
+        f"FROM base AS a\nRUN sleep 1000 # {marker}\nFROM base AS b\n"
+        f"RUN --mount=from={kitchen.base},target=/i sleep 1001 # {marker}\n"
+        "FROM base\nCOPY --from=a / /x\nCOPY --from=b / /y\n".replace("\\\n", "\n"),
+    )
+    wait_until(lambda: len(running(kitchen.engine, marker)) == 2, "both steps run")
+    client.send_signal(signal.SIGINT)
+    client.wait(timeout=30)
+    wait_until(lambda: not running(kitchen.engine, marker), "the steps are gone")
+    wait_until(lambda: not left(kitchen.engine), "files are gone")
+
+
+def test_cancel_by_id(kitchen: Kitchen) -> None:
+    """`POST /build/cancel` ends the build that was started with this id."""
+    marker = f"m{os.urandom(4).hex()}"
+    (kitchen.folder / "Dockerfile").write_text(f"FROM {kitchen.base}\nRUN sleep 1000 # {marker}\n")
+    with tarfile.open(kitchen.folder.with_suffix(".tar"), "w") as archive:
+        archive.add(kitchen.folder, ".")
+    body = kitchen.folder.with_suffix(".tar").read_bytes()
+    connection = UnixConnection(kitchen.engine.socket)
+    connection.request("POST", f"/build?buildid={marker}", body)
+    wait_until(lambda: running(kitchen.engine, marker), "the step runs")
+    assert kitchen.engine.api("POST", f"/build/cancel?id={marker}").status == 204
+    assert not running(kitchen.engine, marker) and not left(kitchen.engine)
+    assert "the build was cancelled" in connection.getresponse().read().decode()
+    connection.close()
+    assert kitchen.engine.api("POST", f"/build/cancel?id={marker}").status == 404
+
+
+def test_kill_9_in_mid_build(
+    fresh_engine: Callable[..., EngineProcess],
+    registry: Registry,
+    busybox_image: str,
+    tmp_path: Path,
+) -> None:
+    """The next engine finds the step running, ends it, and builds on with what was done."""
+    engine = fresh_engine()
+    engine.pull(busybox_image)
+    kitchen = Kitchen(engine, busybox_image, tmp_path)
+    client = start(kitchen, "FROM base\nRUN echo done > /done\nRUN sleep 1000\n")
+    wait_until(lambda: running(engine, "sleep 1000"), "the step runs")
+    engine.kill9()
+    client.wait(timeout=30)
+    engine.start()
+    assert not running(engine, "sleep") and not left(engine)
+    assert not list((engine.run_root).glob("build/*"))
+    done = kitchen.run("FROM base\nRUN echo done > /done\nRUN true\n")
+    assert done.returncode == 0 and done.stderr.count("CACHED") == 1, done.stderr
+
+
+def test_a_full_disk_is_told(kitchen: Kitchen, tmp_path: Path) -> None:
+    """An engine on a file system of 24 MB: the sentence says so, and the space comes back."""
+    disk, point = tmp_path / "disk", tmp_path / "point"
+    with open(disk, "wb") as file:
+        file.truncate(24 << 20)
+    subprocess.run(
+        ["mkfs.ext4", "-q", "-m0", str(disk)], check=True, env=kitchen.engine.environment
+    )
+    point.mkdir()
+    subprocess.run(["mount", "-o", "loop", str(disk), str(point)], check=True)
+    engine = EngineProcess()
+    try:
+        engine.root.parent.mkdir(exist_ok=True)
+        engine.root.symlink_to(point)
+        engine.start()
+        engine.pull(kitchen.base)
+        other = Kitchen(engine, kitchen.base, tmp_path / "context")
+        other.folder.mkdir()
+        other.files({"big": os.urandom(30 << 20)})
+        done = other.run("FROM base\nCOPY big /big\n")
+        assert done.returncode != 0 and "no space left" in done.stderr, done.stderr
+        done = other.run("FROM base\nRUN dd if=/dev/zero of=/big bs=1M count=40\n")
+        assert done.returncode != 0 and "No space left" in done.stderr, done.stderr
+        wait_until(lambda: not left(engine), "files are gone")
+        (other.folder / "big").unlink()
+        done = other.run("FROM base\nRUN echo small > /small\n")
+        assert done.returncode == 0, done.stderr
+    finally:
+        engine.purge()
+        subprocess.run(["umount", "-l", str(point)], check=True)
+
+
+def test_a_context_of_fifty_thousand_files(kitchen: Kitchen) -> None:
+    """Named in place and sent as a tar: the same image, and then a hit."""
+    for folder in range(50):
+        path = kitchen.folder / f"many/{folder}"
+        path.mkdir(parents=True)
+        for number in range(1000):
+            (path / f"f{number}").write_bytes(b"%d" % number)
+    text = "FROM base\nCOPY many /many\n"
+    image = kitchen.image(text)
+    assert kitchen.sh(image, "find /many -type f | wc -l") == "50000\n"
+    done = kitchen.run(text, with_docker=True, timeout=110)
+    assert "Using cache" in done.stdout, done.stderr
+    kitchen.engine.bay("rmi", "-f", image, check=True)
+
+
+def hostile(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = kind, link
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("entries", "step"),
+    [
+        ([hostile("out", tarfile.SYMTYPE, "/etc")], "COPY out/hostname /x"),
+        ([hostile("out", tarfile.SYMTYPE, "../../../../etc/hostname")], "COPY out /x"),
+        ([hostile("d", tarfile.SYMTYPE, "/"), hostile("d/etc/owned")], "COPY d/etc/passwd /x"),
+        ([hostile("out", tarfile.SYMTYPE, "/proc/self/root")], "COPY out/etc/hostname /x"),
+        ([hostile("out", tarfile.SYMTYPE, "/etc")], "RUN --mount=source=out,target=/x true"),
+        ([hostile("../../escaped")], "COPY . /x"),
+    ],
+)
+def test_a_context_cannot_lead_out_of_itself(
+    kitchen: Kitchen, entries: list[tarfile.TarInfo], step: str, tmp_path: Path
+) -> None:
+    """Links to the host's files find nothing, whatever they are written like."""
+    with tarfile.open(tmp_path / "c.tar", "w") as archive:
+        text = f"FROM {kitchen.base}\n{step}\n".encode()
+        file = hostile("Dockerfile")
+        file.size = len(text)
+        import io
+
+        archive.addfile(file, io.BytesIO(text))
+        for entry in entries:
+            archive.addfile(entry)
+    answer = kitchen.engine.api("POST", "/build", (tmp_path / "c.tar").read_bytes())
+    told = answer.body.decode()
+    assert '"error"' in told or answer.status >= 400, told
+    assert not left(kitchen.engine)
+    assert not (kitchen.engine.root / "build/escaped").exists()
+    assert not Path("/etc/owned").exists()
+
+
+def test_a_link_out_of_the_context_is_copied_as_a_link(kitchen: Kitchen) -> None:
+    """Inside a folder a link is only a name: nothing of the host comes with it."""
+    (kitchen.folder / "d").mkdir()
+    (kitchen.folder / "d/passwd").symlink_to("/etc/shadow")
+    (kitchen.folder / "d/up").symlink_to("../../../..")
+    image = kitchen.image("FROM base\nCOPY d /d\n")
+    assert kitchen.sh(image, "readlink /d/passwd; readlink /d/up") == "/etc/shadow\n../../../..\n"
+
+
+def test_stages_run_at_once(kitchen: Kitchen) -> None:
+    """Two stages that wait for each other through a cache mount: only at once do they end."""
+    key = f"k{time.monotonic_ns()}"
+    wait = "while [ ! -e /c/{} ]; do sleep 0.05; done"
+    text = f"""FROM base AS a
+RUN --mount=type=cache,id={key},target=/c touch /c/a; {wait.format("b")}; touch /a
+FROM base AS b
+RUN --mount=type=cache,id={key},target=/c touch /c/b; {wait.format("a")}; touch /b
+FROM base
+COPY --from=a /a /
+COPY --from=b /b /
+"""
+    assert kitchen.sh(kitchen.image(text), "ls /a /b") == "/a\n/b\n"
