@@ -173,7 +173,7 @@ async def secrets(call: Call) -> web.StreamResponse:
     try:
         found = {
             str(name): base64.b64decode(value, validate=True)
-            for name, value in (await call.body()).items()
+            for name, value in (await call.body({"*": "string"})).items()
         }
     except (TypeError, ValueError):
         raise InvalidError("invalid secrets: give base64 texts by id") from None
