@@ -22,6 +22,7 @@ from .netjoin import Joining
 from .netjournal import Journal
 from .netkeeper import NetKeeper
 from .netkernel import NetKernel, links
+from .netlive import NetLive
 from .netmodel import Network, PortRow
 from .netnames import Names
 from .netstate import NetState, Roster
@@ -65,6 +66,8 @@ class Networks:
             self._state, self._kernel, self._options, self._events, self._roster, dns
         )
         self._stack.callback(self._joining.claims.close)
+        self.live = NetLive(self._state, self._kernel, self._roster)
+        self._stack.callback(self.live.close)
         for network in await offload(
             netdefaults.missing, self._state, self._options, self._kernel.host
         ):

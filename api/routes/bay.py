@@ -48,6 +48,18 @@ async def purge(call: Call) -> web.StreamResponse:
     return empty()
 
 
+@route("GET", "/bay/networks")
+async def networks(call: Call) -> web.StreamResponse:
+    """Every network: its members, their addresses, ports, counters and rates."""
+    return reply(await call.engine.networks.live.read())
+
+
+@route("GET", "/bay/networks/stream", streaming=True)
+async def network_stream(call: Call) -> web.StreamResponse:
+    """The same, a line a second."""
+    return await stream_json(call, call.engine.networks.live.stream())
+
+
 @route("GET", "/bay/samples")
 async def samples(call: Call) -> web.StreamResponse:
     """Every container's figures of the last seconds, one a second."""

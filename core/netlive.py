@@ -1,0 +1,149 @@
+"""What every network is doing now, for front-ends: members, addresses, ports, bytes per second."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import errno
+import socket
+import time
+from collections.abc import AsyncIterator
+
+from ..host.threads import offload
+from ..netns.counters import Counters, CounterSocket
+from ..netns.namespace import Namespace
+from ..netns.netlink import ignoring
+from .netjoin import gateway_of
+from .netkernel import NetKernel
+from .netmodel import Endpoint, Network
+from .netstate import NetState, Roster
+from .types import Container, Json
+
+# Seconds: rates over less would jump, over more would be history.
+_SHORTEST, _LONGEST = 0.5, 15.0
+_INTERVAL = 1.0
+
+
+@dataclasses.dataclass
+class _Reading:
+    """An endpoint's counters at a time (seconds, monotonic), and the rates up to then."""
+
+    at: float
+    counters: Counters
+    rates: Json | None = None
+
+
+class NetLive:
+    """Reads on demand and keeps the last reading, from which rates are made; costs nothing idle."""
+
+    def __init__(self, state: NetState, kernel: NetKernel, roster: Roster) -> None:
+        self._state = state
+        self._kernel = kernel
+        self._roster = roster
+        self._counters = CounterSocket()
+        self._last: dict[str, _Reading] = {}
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._counters.close()
+
+    async def read(self) -> list[Json]:
+        """Every network as docs/api-bay.md has it. Rates are null until there are two readings."""
+        endpoints = [it for items in self._state.endpoints.values() for it in items]
+        found = await offload(self._read, endpoints)
+        now = time.monotonic()
+        self._last = {
+            key: _advanced(self._last.get(key), counters, now) for key, counters in found.items()
+        }
+        people = {it.id: it for it in self._roster.all()}
+        networks = sorted(self._state.all(), key=lambda it: it.name)
+        return [self._network(it, people) for it in networks]
+
+    async def stream(self) -> AsyncIterator[list[Json]]:
+        """`read` once a second, for ever."""
+        while True:
+            yield await self.read()
+            await asyncio.sleep(_INTERVAL)
+
+    def _read(self, endpoints: list[Endpoint]) -> dict[str, Counters]:
+        """The counters of endpoints by id, as their containers see them; blocks."""
+        every = self._counters.all()
+        indexes = {name: index for index, name in socket.if_nameindex()}
+        found: dict[str, Counters] = {}
+        for endpoint in endpoints:
+            index = indexes.get(endpoint.host_link, 0)
+            if index in every:
+                found[endpoint.id] = every[index].turned()
+            elif not endpoint.host_link:
+                # All of a macvlan link is inside.
+                with ignoring(errno.ENOENT, errno.EINVAL, errno.ENODEV):
+                    found[endpoint.id] = self._inside(endpoint)
+        return found
+
+    def _inside(self, endpoint: Endpoint) -> Counters:
+        with Namespace.open(self._kernel.path(endpoint.container)) as inside:
+            reader = inside.run(CounterSocket)
+            try:
+                return reader.one(inside.netlink.index(endpoint.link))
+            finally:
+                reader.close()
+
+    def _network(self, network: Network, people: dict[str, Container]) -> Json:
+        members = [self._member(it, people.get(it.container)) for it in self._state.on(network.id)]
+        return {
+            "id": network.id,
+            "name": network.name,
+            "driver": network.driver,
+            "link": network.link,
+            "mtu": network.mtu,
+            "internal": network.internal,
+            "subnets": [{"subnet": it.subnet, "gateway": it.gateway} for it in network.pools],
+            "members": sorted(members, key=lambda it: str(it["name"])),
+        }
+
+    def _member(self, endpoint: Endpoint, owner: Container | None) -> Json:
+        others = [
+            (self._state.networks[it.network], it)
+            for it in self._state.endpoints.get(endpoint.container, [])
+        ]
+        way_out = gateway_of(others, owner.networks if owner else {})[1] if others else None
+        last = self._last.get(endpoint.id)
+        addresses = {endpoint.ipv4, endpoint.ipv6}
+        return {
+            "container": endpoint.container,
+            "name": owner.name if owner else "",
+            "endpoint": endpoint.id,
+            "interface": endpoint.link,
+            "host_interface": endpoint.host_link,
+            "mac": endpoint.mac,
+            "ipv4": endpoint.ipv4,
+            "ipv6": endpoint.ipv6,
+            "gateway": way_out is endpoint,
+            "ports": [
+                {
+                    "protocol": row.protocol,
+                    "host_ip": row.host,
+                    "host_port": row.host_port,
+                    "port": row.target_port,
+                }
+                for row in self._state.ports.get(endpoint.container, [])
+                if row.target in addresses
+            ],
+            "counters": dataclasses.asdict(last.counters) if last else None,
+            "rates": last.rates if last else None,
+        }
+
+
+def _advanced(last: _Reading | None, counters: Counters, now: float) -> _Reading:
+    """The next reading: with rates since the last one, or the last one while it is too young."""
+    if last is None or now - last.at > _LONGEST:
+        return _Reading(now, counters)
+    seconds = now - last.at
+    if seconds < _SHORTEST:
+        return last
+    names = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")
+    rates = {
+        name: round(max(0, getattr(counters, name) - getattr(last.counters, name)) / seconds, 1)
+        for name in names
+    }
+    return _Reading(now, counters, rates)

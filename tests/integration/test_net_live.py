@@ -1,0 +1,87 @@
+"""`/bay/networks`: what front-ends see of networks, with counters of real traffic."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from bayplan.core.types import Container
+from support.engine import EngineProcess
+from support.http import UnixConnection
+from support.network import Harbour, Json, free_port, ports
+
+SIZE = 1 << 20
+
+
+@pytest.fixture
+async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
+    made = Harbour(tmp_path)
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.purge()
+
+
+async def pour(harbour: Harbour, source: Container, sink: Container, address: str) -> None:
+    """Send a megabyte from one container to the other."""
+
+    def work() -> None:
+        with harbour.listen(sink) as server:
+            connect = lambda: socket.create_connection((address, 80), 10)  # noqa: E731
+            with harbour.inside(source, connect) as client, server.accept()[0] as accepted:
+                for _ in range(SIZE >> 14):
+                    client.sendall(bytes(1 << 14))
+                    assert len(accepted.recv(1 << 14, socket.MSG_WAITALL)) == 1 << 14
+
+    await asyncio.to_thread(work)
+
+
+def members(listed: list[Json], network: str) -> dict[str, Json]:
+    found = next(it for it in listed if it["name"] == network)
+    return {it["name"]: it for it in found["members"]}
+
+
+async def test_counters_are_the_containers_and_rates_follow(harbour: Harbour) -> None:
+    """Of a bridge's members, by their host ends, and of macvlan's, which have none."""
+    port = free_port()
+    await harbour.networks.create({"Name": "mac", "Driver": "macvlan"})
+    both: Json = {"bridge": {}, "mac": {}}
+    one = await harbour.start("one", networking=both, PortBindings=ports(tcp80=f":{port}"))
+    two = await harbour.start("two", networking=both)
+    live = harbour.networks.live
+    before = await live.read()
+    assert members(before, "mac")["one"]["rates"] is None
+    for network in both:
+        await pour(harbour, two, one, one.networks[network]["IPAddress"])
+    after = before
+    async with asyncio.timeout(30):
+        async for after in live.stream():
+            if members(after, "mac")["one"]["rates"] is not None:
+                break
+    for network in both:
+        old, new = members(before, network), members(after, network)
+        assert new["one"]["ipv4"] == one.networks[network]["IPAddress"]
+        assert new["one"]["rates"]["rx_bytes"] > 0
+        for name, way in (("one", "rx_bytes"), ("two", "tx_bytes")):
+            assert new[name]["counters"][way] - old[name]["counters"][way] >= SIZE
+    seen = members(after, "bridge")["one"]
+    assert seen["gateway"] and seen["interface"] == "eth0"
+    assert {"protocol": "tcp", "host_ip": "0.0.0.0", "host_port": port, "port": 80} in seen["ports"]
+
+
+def test_the_endpoint_lists_and_streams(engine: EngineProcess) -> None:
+    listed = engine.api("GET", "/bay/networks").json()
+    default = next(it for it in listed if it["name"] == "bridge")
+    assert (default["driver"], default["link"]) == ("bridge", engine.options.bridge)
+    assert default["subnets"][0]["gateway"].endswith(".1")
+    connection = UnixConnection(engine.socket)
+    connection.request("GET", "/bay/networks/stream")
+    answer = connection.getresponse()
+    for _ in range(2):
+        assert {it["name"] for it in json.loads(answer.readline())} >= {"bridge", "host", "none"}
+    connection.close()
