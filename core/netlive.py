@@ -91,14 +91,14 @@ class NetLive:
     def _network(self, network: Network, people: dict[str, Container]) -> Json:
         members = [self._member(it, people.get(it.container)) for it in self._state.on(network.id)]
         return {
-            "id": network.id,
-            "name": network.name,
-            "driver": network.driver,
-            "link": network.link,
-            "mtu": network.mtu,
-            "internal": network.internal,
-            "subnets": [{"subnet": it.subnet, "gateway": it.gateway} for it in network.pools],
-            "members": sorted(members, key=lambda it: str(it["name"])),
+            "Id": network.id,
+            "Name": network.name,
+            "Driver": network.driver,
+            "Link": network.link,
+            "Mtu": network.mtu,
+            "Internal": network.internal,
+            "Subnets": [{"Subnet": it.subnet, "Gateway": it.gateway} for it in network.pools],
+            "Members": sorted(members, key=lambda it: str(it["Name"])),
         }
 
     def _member(self, endpoint: Endpoint, owner: Container | None) -> Json:
@@ -110,27 +110,27 @@ class NetLive:
         last = self._last.get(endpoint.id)
         addresses = {endpoint.ipv4, endpoint.ipv6}
         return {
-            "container": endpoint.container,
-            "name": owner.name if owner else "",
-            "endpoint": endpoint.id,
-            "interface": endpoint.link,
-            "host_interface": endpoint.host_link,
-            "mac": endpoint.mac,
-            "ipv4": endpoint.ipv4,
-            "ipv6": endpoint.ipv6,
-            "gateway": way_out is endpoint,
-            "ports": [
+            "Container": endpoint.container,
+            "Name": owner.name if owner else "",
+            "Endpoint": endpoint.id,
+            "Interface": endpoint.link,
+            "HostInterface": endpoint.host_link,
+            "MacAddress": endpoint.mac,
+            "IPv4Address": endpoint.ipv4,
+            "IPv6Address": endpoint.ipv6,
+            "IsGateway": way_out is endpoint,
+            "Ports": [
                 {
-                    "protocol": row.protocol,
-                    "host_ip": row.host,
-                    "host_port": row.host_port,
-                    "port": row.target_port,
+                    "Protocol": row.protocol,
+                    "HostIp": row.host,
+                    "HostPort": row.host_port,
+                    "Port": row.target_port,
                 }
                 for row in self._state.ports.get(endpoint.container, [])
                 if row.target in addresses
             ],
-            "counters": dataclasses.asdict(last.counters) if last else None,
-            "rates": last.rates if last else None,
+            "Counters": dataclasses.asdict(last.counters) if last else None,
+            "Rates": last.rates if last else None,
         }
 
 

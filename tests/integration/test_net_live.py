@@ -42,8 +42,8 @@ async def pour(harbour: Harbour, source: Container, sink: Container, address: st
 
 
 def members(listed: list[Json], network: str) -> dict[str, Json]:
-    found = next(it for it in listed if it["name"] == network)
-    return {it["name"]: it for it in found["members"]}
+    found = next(it for it in listed if it["Name"] == network)
+    return {it["Name"]: it for it in found["Members"]}
 
 
 async def test_counters_are_the_containers_and_rates_follow(harbour: Harbour) -> None:
@@ -55,33 +55,33 @@ async def test_counters_are_the_containers_and_rates_follow(harbour: Harbour) ->
     two = await harbour.start("two", networking=both)
     live = harbour.networks.live
     before = await live.read()
-    assert members(before, "mac")["one"]["rates"] is None
+    assert members(before, "mac")["one"]["Rates"] is None
     for network in both:
         await pour(harbour, two, one, one.networks[network]["IPAddress"])
     after = before
     async with asyncio.timeout(30):
         async for after in live.stream():
-            if members(after, "mac")["one"]["rates"] is not None:
+            if members(after, "mac")["one"]["Rates"] is not None:
                 break
     for network in both:
         old, new = members(before, network), members(after, network)
-        assert new["one"]["ipv4"] == one.networks[network]["IPAddress"]
-        assert new["one"]["rates"]["rx_bytes"] > 0
+        assert new["one"]["IPv4Address"] == one.networks[network]["IPAddress"]
+        assert new["one"]["Rates"]["rx_bytes"] > 0
         for name, way in (("one", "rx_bytes"), ("two", "tx_bytes")):
-            assert new[name]["counters"][way] - old[name]["counters"][way] >= SIZE
+            assert new[name]["Counters"][way] - old[name]["Counters"][way] >= SIZE
     seen = members(after, "bridge")["one"]
-    assert seen["gateway"] and seen["interface"] == "eth0"
-    assert {"protocol": "tcp", "host_ip": "0.0.0.0", "host_port": port, "port": 80} in seen["ports"]
+    assert seen["IsGateway"] and seen["Interface"] == "eth0"
+    assert {"Protocol": "tcp", "HostIp": "0.0.0.0", "HostPort": port, "Port": 80} in seen["Ports"]
 
 
 def test_the_endpoint_lists_and_streams(engine: EngineProcess) -> None:
     listed = engine.api("GET", "/bay/networks").json()
-    default = next(it for it in listed if it["name"] == "bridge")
-    assert (default["driver"], default["link"]) == ("bridge", engine.options.bridge)
-    assert default["subnets"][0]["gateway"].endswith(".1")
+    default = next(it for it in listed if it["Name"] == "bridge")
+    assert (default["Driver"], default["Link"]) == ("bridge", engine.options.bridge)
+    assert default["Subnets"][0]["Gateway"].endswith(".1")
     connection = UnixConnection(engine.socket)
     connection.request("GET", "/bay/networks/stream")
     answer = connection.getresponse()
     for _ in range(2):
-        assert {it["name"] for it in json.loads(answer.readline())} >= {"bridge", "host", "none"}
+        assert {it["Name"] for it in json.loads(answer.readline())} >= {"bridge", "host", "none"}
     connection.close()
