@@ -12,8 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..host import cgroups, clock, files, kernel, process
+from ..host import clock, files, kernel, process
 from ..host.threads import offload, offload_long
+from . import resources
 from .types import Json
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _host(root: Path) -> Json:
             ["Native Overlay Diff", "true"],
         ],
         "MemoryLimit": memory,
-        "SwapLimit": _has_control("memory", "memory.memsw.limit_in_bytes", "memory.swap.max"),
+        "SwapLimit": resources.has_swap_limit(),
         "CpuCfsPeriod": cpu,
         "CpuCfsQuota": cpu,
         "CPUShares": cpu,
@@ -155,14 +156,6 @@ def _identity(root: Path) -> str:
 
 def _is_set(path: str) -> bool:
     return files.read_text(path, "0").strip() == "1"
-
-
-def _has_control(controller: str, old: str, new: str) -> bool:
-    folder = cgroups.layout().folder(controller, "")
-    if folder is None:
-        return False
-    # The root of a v2 hierarchy has no limits of its own; its children do when swap is counted.
-    return (folder / old).exists() or any(folder.glob(f"*/{new}"))
 
 
 def _warnings(memory: bool, cpu: bool) -> list[str]:

@@ -110,14 +110,12 @@ def has_swap_limit() -> bool:
 
 
 def _has(controller: str, v1: str, v2: str) -> bool:
-    """Whether a cgroup of this host has that file; v2's root has none, so a child is looked at."""
+    """Whether a cgroup of this host has that file."""
     layout = cgroups.layout()
+    if layout.version == 2:
+        return v2 in cgroups.files_v2()
     folder = layout.folder(controller, "")
-    if folder is None:
-        return False
-    if layout.version == 1:
-        return (folder / v1).exists()
-    return any((entry / v2).exists() for entry in folder.iterdir() if entry.is_dir())
+    return folder is not None and (folder / v1).exists()
 
 
 def _drop_unknown(host_config: Json) -> list[str]:

@@ -125,7 +125,7 @@ class Runtime:
             await offload(cgroups.write, self.cgroup(container_id), "pids", "pids.max", "max")
             resources = {key: value for key, value in resources.items() if key != "pids"}
         text = json.dumps(resources).encode()
-        await self._verb("update", "--resources", "/dev/stdin", container_id, stdin=text)
+        await self._verb("update", "--resources", "/proc/self/fd/0", container_id, stdin=text)
 
     async def delete(self, container_id: str, force: bool = False) -> None:
         """Take away what the runtime keeps of a container, and its cgroups; fine if it is gone.

@@ -75,6 +75,30 @@ def layout() -> Layout:
     return parse(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
 
 
+@functools.cache
+def files_v2() -> frozenset[str]:
+    """The files a v2 cgroup has on this host, with the controllers that limits need.
+
+    The root has few of them (cgroup-v2.rst), and on a host without systemd nothing may be below
+    it: a cgroup is made for the look and removed again.
+    """
+    top = layout().unified
+    if top is None:
+        return frozenset()
+    probe = top / f"bay-look-{os.getpid()}"
+    for controller in ("cpu", "cpuset", "io", "memory", "pids"):
+        with contextlib.suppress(OSError):  # what this kernel lacks: its files are then missing
+            (top / "cgroup.subtree_control").write_text(f"+{controller}")
+    try:
+        probe.mkdir(exist_ok=True)
+    except OSError:
+        return frozenset()
+    try:
+        return frozenset(os.listdir(probe))
+    finally:
+        _rmdir(probe)
+
+
 def folders(cgroup: str) -> list[Path]:
     """Every hierarchy's folder of `cgroup`, whether or not it exists."""
     return [base / cgroup.strip("/") for base in layout().hierarchies]

@@ -176,7 +176,9 @@ def _create(options: Sequence[_Option]) -> int:
                 else:
                     _config(context, command, key.encode(), value.encode(), 0)
             except OSError as error:
-                if key == "lowerdir+" and error.errno == errno.EINVAL:
+                # Before 6.5 the old mount API stands behind the new one and refuses every
+                # descriptor with EOPNOTSUPP; from then to 6.13 only the key is known.
+                if key == "lowerdir+" and error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
                     raise _TooOldError from error
                 raise
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -113,6 +114,24 @@ def test_many_layers_can_be_mounted(
     merged = store.snapshots.mount("c")
     assert (merged / "f").read_bytes() == b"%d" % (count - 1)
     assert sum(name.startswith("g") for name in os.listdir(merged)) == count
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_kernels_whose_overlayfs_takes_no_descriptors_mount_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """EOPNOTSUPP is what Linux 6.1 (Debian 12) answers, EINVAL what 6.5 to 6.12 do."""
+    plain = overlay._config
+
+    def config(context: int, command: int, key: bytes | None, *more: object) -> None:
+        if command == overlay._SET_FD:
+            raise OSError(code, os.strerror(code))
+        plain(context, command, key, *more)  # type: ignore[arg-type]  # passed through as they are
+
+    monkeypatch.setattr(overlay, "_config", config)
+    base = layer(store, member("f", data=b"image"))
+    store.snapshots.create("old", [base])
+    assert (store.snapshots.mount("old") / "f").read_bytes() == b"image"
 
 
 def test_a_mount_that_fails_says_why_and_leaves_nothing(store: Store) -> None:
