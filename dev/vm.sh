@@ -18,6 +18,7 @@ debootstrap --variant=minbase --include=python3,crun,runc,conmon,libnftables1,bu
 kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p')
 (cd "$work" && apt-get download -qq "$kernel" 2>/dev/null && dpkg-deb -x linux-image-*.deb kernel)
 version=${kernel#linux-image-}
+mkdir -p "$work/root/lib/modules"
 cp -a "$work/kernel/lib/modules/$version" "$work/root/lib/modules/"
 chroot "$work/root" depmod "$version"
 
