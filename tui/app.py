@@ -6,17 +6,17 @@ import os
 import time
 from collections.abc import Callable
 
-from textual.app import App
 from textual.binding import Binding
 
 from ..client.hosts import Host, default_host, parse_host
 from . import hostinfo, theme
 from .dialing import Dialer
 from .hostinfo import Figures
+from .painting import Narrow
 from .screens.main import MainScreen
 
 
-class BayApp(App[None], inherit_bindings=False):
+class BayApp(Narrow, inherit_bindings=False):
     """Bayplan's full-screen app; holds no state that matters.
 
     `pace` is the seconds between two looks at the host, None for one look at the start.

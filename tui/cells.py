@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,6 +37,24 @@ class Column:
     def limit(self) -> int:
         """The widest this column gets."""
         return max(self.least, self.most)
+
+
+class LazyCells(dict[str, Cell]):
+    """A row's cells, some of which are made only when one of them is looked at.
+
+    Of a thousand rows fifty are seen; the rest is sorted and filtered, but never drawn.
+    """
+
+    def __init__(self, ready: dict[str, Cell], later: Callable[[], dict[str, Cell]]) -> None:
+        super().__init__(ready)
+        self._later: Callable[[], dict[str, Cell]] | None = later
+
+    def __missing__(self, key: str) -> Cell:
+        later, self._later = self._later, None
+        if later is None:
+            raise KeyError(key)
+        self.update(later())
+        return self[key]
 
 
 @dataclass(frozen=True)

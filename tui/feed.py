@@ -14,13 +14,14 @@ from typing import Any
 
 from ..client.errors import UnreachableError
 from ..host.errors import BayError
-from .model import KINDS, Happening, History, Json, Model
+from .model import KINDS, Happening, History, Json, Model, history_of
 from .source import Source
 
 SETTLE = 0.1  # seconds in which a burst of events becomes one refresh
 # Docker writes "die" before its list says so: what changed is looked at once more a second later.
 CONFIRM = 1.0
 PAST = 3600  # seconds of events asked for at the start
+SLICE = 100  # samples taken in between two looks at the keyboard
 AT_ONCE = 8  # concurrent stats requests to an engine without /bay/samples
 
 # What an event of a type can change. A container's coming and going changes counts elsewhere too.
@@ -145,15 +146,23 @@ class Feed:
         async with self.source.lines("/bay/samples/stream") as ticks:
             async for tick in ticks:
                 when = tick["time"] / 1e9
-                for identifier, sample in tick["containers"].items():
-                    self.model.samples.setdefault(identifier, History()).add(when, sample)
+                for count, (identifier, sample) in enumerate(tick["containers"].items(), 1):
+                    self._track(identifier).add(when, sample)
+                    if count % SLICE == 0:  # a key pressed meanwhile does not wait for all of them
+                        await asyncio.sleep(0)
                 self._changed("samples")
         raise UnreachableError(f"The engine at {self.source.name} stopped sending samples")
+
+    def _track(self, identifier: str) -> History:
+        history = self.model.samples.get(identifier)
+        if history is None:
+            history = self.model.samples[identifier] = history_of(identifier)
+        return history
 
     def _recall(self, reply: Json) -> None:
         """Take what the engine measured while nobody looked."""
         for identifier, series in (reply.get("containers") or {}).items():
-            history = History()
+            history = history_of(identifier)
             for index, when in enumerate(series.get("time") or []):
                 sample = {"memory_limit": series.get("memory_limit")}
                 for name in ("cpu", "memory", "rx", "tx", "read", "write", "pids"):
@@ -178,7 +187,7 @@ class Feed:
                 query = {"stream": False, "one-shot": True}
                 stats = await self.source.call("GET", path, query)
                 sample = self._sampled(identifier, stats)
-                self.model.samples.setdefault(identifier, History()).add(time.time(), sample)
+                self._track(identifier).add(time.time(), sample)
 
     def _sampled(self, identifier: str, stats: Json) -> Json:
         """One of Docker's stats objects as a sample; CPU from the difference to the last one."""

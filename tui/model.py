@@ -8,6 +8,8 @@ from typing import Any
 
 Json = dict[str, Any]
 KEEP = 600  # samples kept per container: ten minutes at 1 Hz
+BAR = 3  # seconds of one bar of a list's sparkline: slower is longer, and costs fewer bytes
+BARS = 40
 KINDS = ("containers", "images", "networks", "volumes")
 
 
@@ -22,6 +24,12 @@ class History:
     tx: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
     read: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
     write: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    # What the lists draw: the peaks of CPU and the last of memory, a bar each.
+    cpu_bars: deque[float] = field(default_factory=lambda: deque(maxlen=BARS))
+    memory_bars: deque[float] = field(default_factory=lambda: deque(maxlen=BARS))
+    # Seconds by which the bars are out of step: not all rows shall move in the same second.
+    phase: int = 0
+    _bar: int = 0
     pids: int = 0
     memory_limit: float = 0
     _last: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -35,6 +43,14 @@ class History:
         self.pids = int(sample.get("pids") or 0)
         for name in ("rx", "tx", "read", "write"):
             self._rate(name, time, float(sample.get(name) or 0))
+        bar = int(time + self.phase) // BAR
+        if bar != self._bar or not self.cpu_bars:
+            self._bar = bar
+            self.cpu_bars.append(self.cpu[-1])
+            self.memory_bars.append(self.memory[-1])
+        else:
+            self.cpu_bars[-1] = max(self.cpu_bars[-1], self.cpu[-1])
+            self.memory_bars[-1] = self.memory[-1]
 
     def _rate(self, name: str, time: float, counter: float) -> None:
         before, count = self._last.get(name, (time, counter))
@@ -44,6 +60,11 @@ class History:
         rate = (counter - count) / passed if passed > 0 and counter >= count else 0.0
         series: deque[float] = getattr(self, name)
         series.append(rate)
+
+
+def history_of(identifier: str) -> History:
+    """An empty history for the container `identifier`."""
+    return History(phase=int(identifier[-2:], 16) % BAR if identifier else 0)
 
 
 @dataclass(frozen=True)

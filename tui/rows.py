@@ -6,7 +6,7 @@ import re
 
 from ..host import clock
 from . import spark, text
-from .cells import Cell, Column, Row, Tone, cell
+from .cells import Cell, Column, LazyCells, Row, Tone, cell
 from .model import History, Json, Model, container_name
 
 CONTAINERS = (
@@ -56,6 +56,9 @@ SORTS = {
     "volumes": ("name", "used", "age"),
 }
 
+# What a sample changes: a list sorted by one of these moves with every tick.
+MOVING = ("cpu", "memory")
+
 _STATES: dict[str, tuple[str, str, Tone, int]] = {
     "running": ("●", "running", "good", 0),
     "restarting": ("↻", "restarts", "warn", 1),
@@ -100,15 +103,21 @@ def container(summary: Json, model: Model, now: float, ascii_only: bool = False)
     shown, order = state(summary, model.busy.get(identifier, ""), ascii_only)
     networks = list((summary.get("NetworkSettings") or {}).get("Networks") or {})
     image = text.image_name(str(summary.get("Image", "")))
-    cells = {
+    ready = {
         "name": cell(name, "bright" if live else "dim"),
         "state": shown,
         "image": cell(image, "" if live else "dim"),
-        "ports": cell(text.ports(summary.get("Ports") or []), "accent"),
         "network": cell(" ".join(networks), "dim"),
-        "age": cell(text.span(now - summary.get("Created", now)), "dim"),
-        **_figures(history, ascii_only),
     }
+
+    def later() -> dict[str, Cell]:
+        return {
+            "ports": cell(text.ports(summary.get("Ports") or []), "accent"),
+            "age": cell(text.span(now - summary.get("Created", now)), "dim"),
+            **_figures(history, ascii_only),
+        }
+
+    cells = LazyCells(ready, later)
     cpu = history.cpu[-1] if history and history.cpu else -1.0
     memory = history.memory[-1] if history and history.memory else -1.0
     sort = {
@@ -129,8 +138,8 @@ def _figures(history: History | None, ascii_only: bool) -> dict[str, Cell]:
         return dict.fromkeys(("cpu", "cpu_line", "memory", "memory_line", "pids"), empty)
     cpu, memory = history.cpu[-1], history.memory[-1]
     limit = history.memory_limit
-    shares = list(history.cpu)[-40:]
-    sizes = list(history.memory)[-40:]
+    shares = list(history.cpu_bars)
+    sizes = list(history.memory_bars)
     return {
         "cpu": cell(text.percent(cpu), _heat(cpu) if cpu >= 0.05 else "dim"),
         "cpu_line": cell(spark.line(shares, 20, max(25.0, *shares), ascii_only), "spark"),

@@ -19,8 +19,10 @@ def line(values: Sequence[float], width: int, top: float, ascii_only: bool = Fal
     steps = ASCII if ascii_only else BLOCKS
     shown = list(values)[-width:] if width > 0 else []
     scale = len(steps) / top if top > 0 else 0
-    bars = "".join(steps[min(len(steps) - 1, int(max(0.0, value) * scale))] for value in shown)
-    return bars.rjust(width)
+    last = len(steps) - 1
+    levels = [int(value * scale) for value in shown]
+    bars = [steps[0 if level < 0 else level if level < last else last] for level in levels]
+    return "".join(bars).rjust(width)
 
 
 def area(values: Sequence[float], width: int, height: int, top: float) -> list[str]:

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from ...host.errors import BayError
 from .. import keys, rows
+from ..cells import Row
 from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
@@ -21,6 +22,7 @@ from ..model import KINDS, Model
 from ..pulls import Pull
 from ..source import Source
 from ..widgets.detail import Detail
+from ..widgets.edges import entitle
 from ..widgets.hostline import HostLine
 from ..widgets.logview import LogView
 from ..widgets.pane import Searchable
@@ -125,7 +127,7 @@ class MainScreen(Acting):
         if kind == "link":
             self._show_link()
         elif kind == "samples":
-            self._fill("containers")
+            self._tick()
             self.detail.tick()
         elif kind == "events":
             self.query_one(Events).refresh()
@@ -138,6 +140,20 @@ class MainScreen(Acting):
             if kind == "containers":
                 self.query_one(Shell).forget_gone()
             self.query_one(HostLine).refresh()
+
+    def _tick(self) -> None:
+        """Samples came: of a list that is not sorted by them only what is seen is made anew."""
+        if self._sorts["containers"][0] in rows.MOVING or not self.table("containers").rows:
+            self._fill("containers")
+            return
+        summaries = {one["Id"]: one for one in self.model.containers}
+        now = self._clock()
+
+        def renewed(row: Row) -> Row:
+            summary = summaries.get(row.id)
+            return rows.container(summary, self.model, now) if summary else row
+
+        self.table("containers").renew(renewed)
 
     def _fill(self, kind: str) -> None:
         needle = self._filters[kind].lower()
@@ -194,7 +210,7 @@ class MainScreen(Acting):
         self._host_at = now
         self.query_one(HostLine).refresh()
         if self.has_class("-wide"):
-            self.query_one(HostPanel).refresh()
+            self.query_one(HostPanel).measured()
 
     def _show_link(self) -> None:
         banner = self.query_one("#banner", Static)
@@ -221,9 +237,9 @@ class MainScreen(Acting):
         table = self.table(kind)
         shown, total = len(table.rows), len(getattr(self.model, kind))
         if self.has_class("-narrow"):
-            table.border_title = " ".join(self._label(one) for one in KINDS)
+            title = " ".join(self._label(one) for one in KINDS)
         else:
-            table.border_title = self._label(kind)
+            title = self._label(kind)
         place = f"{table.position + 1} of {shown}" if shown else ""
         needle = self._filters[kind]
         parts = [f"[$warn]/{needle}[/] {shown} of {total}" if needle else place]
@@ -233,7 +249,7 @@ class MainScreen(Acting):
             ] + parts
         if table.marked:
             parts.insert(0, f"[$warn]{len(table.marked)} marked[/]")
-        table.border_subtitle = " · ".join(part for part in parts if part)
+        entitle(table, title, " · ".join(part for part in parts if part))
 
     def _label(self, kind: str) -> str:
         number, title = KINDS.index(kind) + 1, TITLES[kind]

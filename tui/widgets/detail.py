@@ -15,12 +15,18 @@ from ..model import Model, container_name
 from ..source import Source
 from ..tabs import TABS
 from ..text import image_name, short_id
+from .edges import entitle
 from .logs import Logs
 from .pane import Pane
 from .shell import Shell
 
 if TYPE_CHECKING:
     from textual.events import Resize
+    from textual.timer import Timer
+
+# Seconds the cursor rests on a row before its log or its JSON is asked for: who holds a key down
+# wants to see the rows pass, not the log of each.
+PAUSE = 0.06
 
 
 class Detail(Container):
@@ -41,6 +47,7 @@ class Detail(Container):
         self._state = ""
         self._views: dict[str, Widget] = {}
         self._chosen: list[str] = []
+        self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """What is there from the start; only the current tab is shown."""
@@ -76,9 +83,18 @@ class Detail(Container):
     def show(self, kind: str, target: str, chosen: Sequence[str] = ()) -> None:
         """Show the object `target` of the list `kind`; the logs of all that is `chosen` there."""
         self._chosen = list(chosen) if kind == "containers" and len(chosen) > 1 else []
-        if (kind, target) != (self.kind, self.target):
+        moved = (kind, target) != (self.kind, self.target)
+        at_once = not moved or kind != self.kind or not self.target
+        if moved:
             self.kind, self.target, self._state = kind, target, ""
-        self._update()
+        if at_once:
+            self._update()
+            return
+        self.retitle()
+        if self._pause is None:
+            self._pause = self.set_timer(PAUSE, self._update)
+        else:
+            self._pause.reset()
 
     def open(self, tab: str) -> None:
         """Turn to `tab`, and remember it for what is chosen later."""
@@ -119,6 +135,9 @@ class Detail(Container):
             tell(view)
 
     def _update(self) -> None:
+        if self._pause is not None:
+            self._pause.stop()
+            self._pause = None
         view = self.content
         self.query_one(ContentSwitcher).current = self.tab
         if isinstance(view, Logs) and self._chosen:
@@ -139,10 +158,9 @@ class Detail(Container):
                 continue
             tone = "$line" if tabs.refusal(name, self._model.version) else "$dim"
             words.append(f"[@click=screen.tab('{name}')][{tone}]{word}[/][/]")
-        self.border_title = " ".join(words)
         view = self.content
         about = view.about if isinstance(view, Pane) else ""
-        self.border_subtitle = f"{self._called()}{f' · {about}' if about else ''}"
+        entitle(self, " ".join(words), f"{self._called()}{f' · {about}' if about else ''}")
 
     def _called(self) -> str:
         if self.kind == "containers":

@@ -74,6 +74,7 @@ class LogView(Widget, Searchable, can_focus=True):
         self._strips: dict[int, Strip] = {}
         self._places: list[Place] = []
         self._paint: Timer | None = None
+        self._base = Style.null()
         self._fits: dict[int, bool] = {}
         self._counted = (0, 0)  # up to which line the matches were counted, and how many
 
@@ -304,11 +305,12 @@ class LogView(Widget, Searchable, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Work out which lines are shown, once per repaint, then draw them."""
         self._places = self._tail() if self.following else self._fill(self._anchor)
+        self._base = self.rich_style
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """Draw line `y`."""
-        width, style = self.size.width, self.rich_style
+        width, style = self.size.width, self._base
         if y >= len(self._places):
             if y == 0 and not self.buffer.lines and self.note:
                 style += self.get_component_rich_style("log--empty", partial=True)

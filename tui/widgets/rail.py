@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from textual.geometry import Region
 from textual.strip import Strip
 
 from .. import text
@@ -34,6 +35,23 @@ class HostPanel(Toned):
     def __init__(self, history: HostHistory) -> None:
         super().__init__(id="hostpanel")
         self._history = history
+        self._drawn: Lines = []
+
+    def measured(self) -> None:
+        """There are new figures: repaint the lines that they change."""
+        before = self._drawn
+        self._drawn = self._lines(max(10, self.size.width - 2), self.size.height)
+        if len(before) != len(self._drawn):
+            self.refresh()
+            return
+        lines = enumerate(zip(before, self._drawn, strict=True))
+        regions = [Region(0, y, self.size.width, 1) for y, (old, new) in lines if old != new]
+        if regions:
+            self.refresh(*regions)
+
+    def on_resize(self) -> None:
+        """The graphs fill the pane."""
+        self.measured()
 
     def _lines(self, width: int, height: int) -> Lines:
         now, history = self._history.now, self._history
@@ -50,8 +68,8 @@ class HostPanel(Toned):
 
     def render_line(self, y: int) -> Strip:
         """Draw line `y`."""
-        lines = self._lines(max(10, self.size.width - 2), self.size.height)
-        return self.strip([(" ", ""), *(lines[y] if y < len(lines) else [])], self.size.width)
+        spans = self._drawn[y] if y < len(self._drawn) else []
+        return self.strip([(" ", ""), *spans], self.size.width)
 
 
 class Events(Toned):

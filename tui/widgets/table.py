@@ -6,7 +6,7 @@ Textual's DataTable was measured at three times the CPU and twice the bytes for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
@@ -87,6 +87,7 @@ class Table(Toned, can_focus=True):
         self.reversed = False
         self._at = 0
         self._top = 0
+        self._fitted: tuple[object, list[tuple[Column, int]]] = ((), [])
 
     # --- what it shows
 
@@ -126,6 +127,16 @@ class Table(Toned, can_focus=True):
             return
         self._repaint_changes(before)
 
+    def renew(self, make: Callable[[Row], Row]) -> None:
+        """Make the rows in sight anew, each from the one it replaces, and repaint what differs.
+
+        For what changes neither which rows there are nor their order, but often.
+        """
+        before = list(self.rows)
+        for index in range(self._top, min(len(self.rows), self._top + self._height)):
+            self.rows[index] = make(before[index])
+        self._repaint_changes(before)
+
     def _repaint_changes(self, before: list[Row]) -> None:
         regions = []
         layout = self._layout_columns()
@@ -134,7 +145,7 @@ class Table(Toned, can_focus=True):
             if index >= len(self.rows):
                 break
             old, new = before[index], self.rows[index]
-            if old is new or old == new:
+            if old is new:
                 continue
             if old.id != new.id or old.quiet != new.quiet:
                 regions.append(Region(0, line + 1, self.size.width, 1))
@@ -244,7 +255,10 @@ class Table(Toned, can_focus=True):
     # --- drawing
 
     def _layout_columns(self) -> list[tuple[Column, int]]:
-        return fit(self.columns, max(1, self.size.width - 3))
+        wanted = (self.columns, max(1, self.size.width - 3))
+        if self._fitted[0] != wanted:
+            self._fitted = (wanted, fit(*wanted))
+        return self._fitted[1]
 
     def render_line(self, y: int) -> Strip:
         """Draw line `y`: the header, a row, or nothing."""
