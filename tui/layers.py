@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..host.errors import NotFoundError
 from . import text
-from .cells import Column, Row, cell
+from .cells import Cell, Column, Row, Tone, cell
 from .model import Json
 from .source import Source
 
@@ -15,6 +15,8 @@ COLUMNS = (
     Column("age", "AGE", 3, rank=1, right=True),
     Column("made", "MADE BY", 12, 500),
 )
+# With our engine: the files that a layer added, changed and removed.
+COUNTED = (COLUMNS[0], Column("files", "FILES", 8, 17, rank=2), *COLUMNS[1:])
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Layer:
     added: int | None = None
     changed: int | None = None
     removed: int | None = None
+    wasted: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Layers:
 
     layers: list[Layer] = field(default_factory=list)
     wasted: int | None = None
+    worst: list[str] = field(default_factory=list)  # the paths that waste most
 
 
 async def read(source: Source, image: str) -> Layers:
@@ -59,8 +63,24 @@ def from_history(reply: list[Json]) -> list[Layer]:
 
 
 def from_bay(reply: Json) -> Layers:
-    """The engine's `/bay/images/{name}/layers`."""
-    raise NotFoundError(str(reply)[:80])
+    """The engine's `/bay/images/{name}/layers`, whose lowest layer comes first."""
+    found = []
+    for one in reversed(reply.get("Layers") or []):
+        empty = bool(one.get("Empty"))
+        found.append(
+            Layer(
+                command(one),
+                int(one.get("Size") or 0),
+                float(one.get("Created") or 0),
+                -1 if empty else int(one["Index"]),
+                None if empty else int(one.get("Added") or 0),
+                None if empty else int(one.get("Changed") or 0),
+                None if empty else int(one.get("Removed") or 0),
+                int(one.get("WastedBytes") or 0),
+            )
+        )
+    wasted = reply.get("Wasted") or []
+    return Layers(found, int(reply.get("WastedBytes") or 0), [str(one["Path"]) for one in wasted])
 
 
 def command(entry: Json) -> str:
@@ -71,6 +91,16 @@ def command(entry: Json) -> str:
     return " ".join(made.split())
 
 
+def _counts(layer: Layer) -> Cell:
+    parts: tuple[tuple[str, int | None, Tone], ...] = (
+        ("+", layer.added, "good"),
+        ("~", layer.changed, "warn"),
+        ("-", layer.removed, "bad"),
+    )
+    shown = [(f"{sign}{count} ", tone) for sign, count, tone in parts if count]
+    return tuple(shown) or cell("", "dim")
+
+
 def rows(layers: Layers, now: float) -> list[Row]:
     """The layers as rows of a list."""
     found: list[Row] = []
@@ -79,6 +109,7 @@ def rows(layers: Layers, now: float) -> list[Row]:
         cells = {
             "size": cell(text.size(one.size, 1000) if one.size else "·", "bright"),
             "age": cell(age, "dim"),
+            "files": _counts(one),
             "made": cell(one.made, ""),
         }
         found.append(Row(str(index), cells, {"copy": one.made}, one.made.lower(), not one.size))

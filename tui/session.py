@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Literal
 
 from ..host.errors import BayError
-from .emulator import Emulator
 from .model import Json
 from .source import Source, Wire, demux
 
@@ -29,6 +28,10 @@ class Session:
         self._source = source
         self.container = container
         self.kind: Kind = kind
+        # Here and not above: most who open the screen open no shell, and bittty takes a tenth of
+        # the time to the first paint.
+        from .emulator import Emulator
+
         self.emulator = Emulator(columns, rows, self._answer)
         self.on_output: Callable[[], None] = lambda: None
         self.on_end: Callable[[], None] = lambda: None

@@ -58,7 +58,7 @@ class Source:
         self._dial = dial
         self.name = name
 
-    async def get(self, path: str, **query: Any) -> Any:
+    async def get(self, path: str, /, **query: Any) -> Any:
         """GET `path` and return its JSON."""
         return await self.call("GET", path, query)
 

@@ -40,10 +40,10 @@ ALL = {
 }
 TABS = {
     "containers": (
-        *("logs", "shell", "stats", "inspect", "changes", "layers"),
+        *("logs", "shell", "stats", "inspect", "files", "changes", "layers"),
         *("processes", "env", "ports", "health", "happened"),
     ),
-    "images": ("layers", "inspect"),
+    "images": ("layers", "files", "inspect"),
     "networks": ("inspect",),
     "volumes": ("inspect",),
 }

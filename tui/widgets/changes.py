@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from textual.binding import Binding
 
 from ...host.errors import BayError, NotFoundError
 from .. import text, tree
 from ..cells import Column
+from ..files import changed_node
 from ..model import Json, Model, container_name
 from ..screens.ask import Ask
 from ..source import Source
@@ -55,28 +54,43 @@ class Changes(Outline):
         self.show_target("", self._target)
 
     async def _read(self, target: str) -> None:
+        unfolded = [node.path for _, node in tree.flat(self.tree_root) if node.unfolded]
         try:
-            reply = await read(self._source, target)
-            details = await self._source.get(f"/containers/{target}/json", size=True)
+            root, words = await read(self._source, target)
+            for path in unfolded:  # parents come before what is in them
+                node = tree.find(root, path)
+                if node is not None and node.folder:
+                    await self._fill_node(target, node)
+                    node.unfolded = True
         except BayError as error:
-            reply, details = [], {}
+            root, words = Node("/", "", folder=True, children={}), ""
             self.empty = str(error)
+        else:
+            self.empty = "Nothing was written: it is as its image."
         if target != self._target:
             return
-        unfolded = {node.path for _, node in tree.flat(self.tree_root) if node.unfolded}
         fresh = not self.tree_root.children
-        self.tree_root = plant(reply)
+        self.tree_root, self._sum = root, words
         if fresh:
             tree.unfold_single(self.tree_root)
-        for path in unfolded:
-            node = tree.find(self.tree_root, path)
-            if node is not None:
-                node.unfolded = True
-        written = int((details or {}).get("SizeRw") or 0)
-        self._sum = f"{text.size(written)} written" if details else ""
-        if details and not reply:
-            self.empty = "Nothing was written: it is as its image."
         self.draw()
+
+    def fill(self, node: Node) -> bool:
+        """Read the folder `node`."""
+        self.run_worker(self._filled(self._target, node), group="changes-folder")
+        return True
+
+    async def _filled(self, target: str, node: Node) -> None:
+        try:
+            await self._fill_node(target, node)
+        except BayError as error:
+            self.notify(str(error), severity="error", markup=False)
+        self.draw()
+
+    async def _fill_node(self, target: str, node: Node) -> None:
+        if node.children is None:
+            reply = await self._source.get(f"/bay/containers/{target}/changes", path=node.path)
+            node.children = {one["Name"]: changed_node(one) for one in reply["Entries"]}
 
     @property
     def about(self) -> str:
@@ -111,23 +125,35 @@ class Changes(Outline):
             self.notify(f"{name}:{tag} is in Images", title="Committed", markup=False)
 
 
-async def read(source: Source, target: str) -> list[Json]:
-    """What changed: Docker's entries, with `Size` and more where the engine measures it."""
+async def read(source: Source, target: str) -> tuple[Node, str]:
+    """What a container changed, as a tree, and its sums in words.
+
+    Our engine gives a folder at a time, with sizes; others a list of all paths.
+    """
     try:
-        reply: Any = await source.get(f"/bay/containers/{target}/changes")
+        reply: Json = await source.get(f"/bay/containers/{target}/changes", path="/")
     except NotFoundError:
-        reply = await source.get(f"/containers/{target}/changes")
-    entries = reply.get("Changes") if isinstance(reply, dict) else reply
-    return list(entries or [])
+        details = await source.get(f"/containers/{target}/json", size=True)
+        entries = await source.get(f"/containers/{target}/changes")
+        return plant(entries or []), f"{text.size(details.get('SizeRw') or 0)} written"
+    root = Node("/", "", folder=True)
+    root.children = {one["Name"]: changed_node(one) for one in reply["Entries"]}
+    counts = " ".join(
+        f"[{tone}]{sign}{reply[name]}[/]"
+        for sign, tone, name in (
+            ("+", "$good", "Added"),
+            ("~", "$warn", "Changed"),
+            ("-", "$bad", "Removed"),
+        )
+        if reply.get(name)
+    )
+    return root, f"{text.size(reply.get('SizeRw') or 0)} written {counts}".strip()
 
 
 def plant(entries: list[Json]) -> Node:
-    """The tree of these changes."""
+    """The tree of Docker's list of changes."""
     root = Node("/", "", folder=True, children={})
     for one in entries:
-        node = tree.grow(root, str(one["Path"]))
-        node.change = int(one["Kind"])
-        if "Size" in one:
-            node.size = int(one["Size"])
+        tree.grow(root, str(one["Path"])).change = int(one["Kind"])
     tree.total(root)
     return root

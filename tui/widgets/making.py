@@ -25,6 +25,10 @@ def make(name: str, source: Source, model: Model, clock: Callable[[], float]) ->
         from .inspect import Inspect
 
         return Inspect(source, widget_id=name)
+    if name == "files":
+        from .files import FilesTab
+
+        return FilesTab(source, widget_id=name)
     if name == "changes":
         from .changes import Changes
 

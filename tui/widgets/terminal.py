@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.style import Style
@@ -13,8 +14,9 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from ..emulator import Cells
-from ..session import Session
+if TYPE_CHECKING:
+    from ..emulator import Cells
+    from ..session import Session
 
 DETACH = ("ctrl+right_square_bracket", "ctrl+]")
 FRAME = 1 / 30  # seconds between two repaints of a program that writes without pause
