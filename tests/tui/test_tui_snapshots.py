@@ -37,7 +37,7 @@ def ready(*keys: str, name: str = "web") -> Before:
             "what was read",
         )
         logs = main.query_one(Logs)
-        if main.kind == "containers":
+        if main.kind == "containers" and main.detail.tab == "logs":
             await until(pilot, lambda: logs.buffer.total or name == "console", "the log")
         await pilot.pause(0.1)
 
