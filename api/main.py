@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.options import DEFAULT_ROOT, DEFAULT_RUN_ROOT, Options
-from ..host.errors import BayError, ConflictError
+from ..host.errors import BayError, ConflictError, InvalidError
 from ..host.files import unlink
+from . import listeners
+from .listeners import Listening, TlsDoor
 
 if TYPE_CHECKING:
     from .server import Server
@@ -30,8 +32,11 @@ log = logging.getLogger("bay")
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def parse(argv: Sequence[str]) -> Options:
-    """The engine's options of a command line, with `BAY_ROOT` and `BAY_RUN_ROOT` as defaults."""
+def parse(argv: Sequence[str]) -> tuple[Options, Listening]:
+    """The engine's options of a command line, with `BAY_ROOT` and `BAY_RUN_ROOT` as defaults.
+
+    Raises InvalidError for an address it may not listen on.
+    """
     environment = os.environ
     parser = argparse.ArgumentParser(
         prog="bay engine", description="Run the engine in the foreground, until SIGTERM."
@@ -59,14 +64,39 @@ def parse(argv: Sequence[str]) -> Options:
         help="where ports are published that name no address (every address)",
     )
     parser.add_argument("--debug", action="store_true", help="log more")
+    _add_listening(parser)
     chosen = parser.parse_args(list(argv))
-    return Options(
+
+    def file(name: str) -> Path | None:
+        given: Path | None = getattr(chosen, "tlscacert" if name == "ca" else f"tls{name}")
+        return given or listeners.default_file(name)
+
+    options = Options(
         root=Path(chosen.root).absolute(),
         run_root=Path(chosen.run_root).absolute(),
         runtime=chosen.runtime,
         debug=chosen.debug,
         publish_on=str(chosen.ip),
     )
+    return options, listeners.listening(chosen.host, chosen.tlsverify, file)
+
+
+def _add_listening(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-H",
+        "--host",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="listen here too: unix:///path, or tcp://address:port with --tlsverify",
+    )
+    parser.add_argument(
+        "--tlsverify",
+        action="store_true",
+        help="on tcp, serve clients with a certificate of the CA",
+    )
+    for name, what in (("cacert", "the CA of clients"), ("cert", "ours"), ("key", "its key")):
+        parser.add_argument(f"--tls{name}", type=Path, metavar="FILE", help=f"{what} (PEM)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 after SIGTERM, SIGINT or `POST /bay/engine/stop`; 1 with a sentence on stderr when it can't
     start.
     """
-    options = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        options, listening = parse(sys.argv[1:] if argv is None else argv)
+        if listening.tls is not None:
+            listening.tls.context()  # said before anything is touched
+    except BayError as error:
+        print(f"bay engine: {error}", file=sys.stderr)
+        return 1
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if options.debug else logging.INFO,
@@ -87,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BayError("the engine needs root: it mounts, and makes networks; use sudo")
         _allow_descriptors()
         with only_engine(options):
-            asyncio.run(run(options))
+            asyncio.run(run(options, listening))
     except (BayError, OSError) as error:
         log.error("%s", error)
         return 1
@@ -127,11 +163,17 @@ def only_engine(options: Options) -> Iterator[None]:
         os.close(fd)
 
 
-async def run(options: Options) -> None:
-    """Open the engine, serve it until a signal or a client says stop, and close it."""
+async def run(options: Options, listening: Listening) -> None:
+    """Open the engine, serve it until a signal or a client says stop, and close it.
+
+    Raises InvalidError before anything is touched when it can't listen as it was told.
+    """
     from ..core.engine import Engine, purge_files
     from . import server
 
+    sockets = server.inherited_sockets()
+    doors = _doors(listening, [one for one in sockets if listeners.is_tcp(one)])
+    sockets = [one for one in sockets if not listeners.is_tcp(one)]
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -142,11 +184,10 @@ async def run(options: Options) -> None:
         http = server.Server(engine, metadata.version("bayplan"), stopping)
         stack.push_async_callback(_purge_again, http)
         stack.push_async_callback(http.close)
-        sockets = server.inherited_sockets()
-        if not sockets:
-            sockets = [server.unix_socket(options.socket)]
-            stack.callback(unlink, options.socket)
-        await http.listen(sockets)
+        for path in (*listening.paths, *([] if sockets else [options.socket])):
+            sockets.append(server.unix_socket(path))
+            stack.callback(unlink, path)
+        await http.listen(sockets, doors)
         notify("READY=1")
         log.info("engine %d serves %s over %s", os.getpid(), options.root, options.socket)
         await stopping.wait()
@@ -155,6 +196,26 @@ async def run(options: Options) -> None:
         log.info("engine %d stops %s", os.getpid(), what)
     if http.purging:
         purge_files(options)
+
+
+def _doors(listening: Listening, inherited: list[socket.socket]) -> list[TlsDoor]:
+    """The TCP sockets with TLS before them, systemd's and our own.
+
+    Raises InvalidError when systemd gives one and there are no certificates, BayError for an
+    address that can't be had.
+    """
+    if listening.tls is None:
+        if inherited:
+            name, port = inherited[0].getsockname()[:2]
+            raise InvalidError(
+                f"systemd passed a socket on tcp://{name}:{port}, and whoever reaches it without"
+                " mutual TLS would be root on this host: add --tlsverify with certificates to"
+                " ExecStart, or remove it from the .socket unit"
+            )
+        return []
+    context = listening.tls.context()
+    own = [listeners.tcp_socket(*address) for address in listening.tcp]
+    return [TlsDoor(one, context) for one in (*inherited, *own)]
 
 
 async def _purge_again(http: Server) -> None:

@@ -8,7 +8,7 @@ import grp
 import logging
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from .router import Route, router, split_version
 
 if TYPE_CHECKING:
     from ..core.engine import Engine
+    from .listeners import TlsDoor
 
 log = logging.getLogger("bay.api")
 
@@ -63,17 +64,28 @@ class Server:
             auto_decompress=False,
         )
         self._listeners: list[asyncio.Server] = []
+        self._doors: list[tuple[TlsDoor, asyncio.Task[None]]] = []
+        # Where else than on its unix socket it is reached.
+        self.addresses: list[str] = []
 
-    async def listen(self, sockets: list[socket.socket]) -> None:
-        """Accept on these listening sockets from now on."""
+    async def listen(self, sockets: list[socket.socket], doors: Sequence[TlsDoor] = ()) -> None:
+        """Accept on these listening sockets, and through these doors, from now on."""
         loop = asyncio.get_running_loop()
         for one in sockets:
             self._listeners.append(await loop.create_server(self._http, sock=one, backlog=BACKLOG))
+        for door in doors:
+            log.info("serves %s to clients with a certificate", door.address)
+            self.addresses.append(door.address)
+            self._doors.append((door, asyncio.create_task(door.serve(self._http))))
 
     async def close(self) -> None:
         """Accept nothing more, end every stream, give changes under way `GRACE` seconds."""
         for listener in self._listeners:
             listener.close()
+        for door, accepting in self._doors:
+            accepting.cancel()
+            await asyncio.gather(accepting, return_exceptions=True)
+            door.close()
         for task in self._streams:
             task.cancel()
         if self._changes:

@@ -61,10 +61,8 @@ class Pump:
         """Pass on what came; False at the end of the stream."""
         try:
             pieces = self.session.receive()
-        except (BlockingIOError, OSError) as error:
-            if _would_block(error):
-                return True
-            raise
+        except BlockingIOError:
+            return True
         if pieces is None:
             return False
         for stream, data in pieces:
@@ -93,22 +91,14 @@ class Pump:
             while self._outbox:
                 sent = self.session.send(self._outbox)
                 self._outbox = self._outbox[sent:]
-        except OSError as error:
-            if _would_block(error):
-                return
+        except BlockingIOError:
+            return
+        except OSError:
             # The process is gone or has closed its input; its output says what became of it.
             self._outbox, self._stdin = b"", None
             return
         if self._input_ended:
             self.session.close_stdin()
-
-
-def _would_block(error: OSError) -> bool:
-    """Whether a non-blocking socket has merely nothing to do now, TLS included."""
-    if isinstance(error, BlockingIOError):
-        return True
-    ssl = sys.modules.get("ssl")
-    return ssl is not None and isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -121,6 +121,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage the engine's host",
         {
             "df": "df:DF",
+            "dial-stdio": "engine:DIAL",
             "events": "events:EVENTS",
             "info": "system:INFO",
             "prune": "prune:SYSTEM",
@@ -141,7 +142,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 # Second names in groups, which help does not list.
-ALIASES = {"list", "remove", "ps"}
+ALIASES = {"list", "remove", "ps", "dial-stdio"}
 
 
 def load(place: str) -> Command:

@@ -91,11 +91,11 @@ class Response:
             try:
                 more = self._fill()
             except ConnectionError as error:
-                raise UnreachableError(
-                    f"the engine closed the connection ({error.strerror})"
-                ) from error
+                why = self.link.failure or error.strerror
+                raise UnreachableError(f"the engine closed the connection ({why})") from error
             if not more:
-                raise UnreachableError("the engine closed the connection without an answer")
+                why = f" ({self.link.failure})" if self.link.failure else ""
+                raise UnreachableError(f"the engine closed the connection without an answer{why}")
         line = bytes(self._buffer[:end]).rstrip(b"\r")
         del self._buffer[: end + 1]
         return line.decode("latin-1")

@@ -31,11 +31,8 @@ class Session:
 
     @property
     def pending(self) -> bool:
-        """Whether `receive` returns without waiting although select() sees nothing (TLS)."""
-        if self._first:
-            return True
-        pending = getattr(self.socket, "pending", None)
-        return bool(pending is not None and pending())
+        """Whether `receive` returns without waiting although select() sees nothing."""
+        return bool(self._first)
 
     def receive(self) -> list[tuple[int, bytes]] | None:
         """The next output as (stream, bytes), maybe none yet; None at the end of the stream."""
@@ -61,12 +58,7 @@ class Session:
         self.socket.sendall(data)
 
     def close_stdin(self) -> None:
-        """End of the process's stdin; its output goes on.
-
-        Not over TLS: Python's can't close one direction, and what it does instead ends both.
-        """
-        if hasattr(self.socket, "unwrap"):
-            return
+        """End of the process's stdin; its output goes on."""
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:

@@ -13,15 +13,32 @@ if TYPE_CHECKING:
     import ssl
     import subprocess
 
+    from ..host.tlscarrier import TlsCarrier
+
 CONNECT_TIMEOUT = 30.0  # seconds
 
 
 class Link:
-    """One connection. `socket` is blocking; for ssh, `process` carries it."""
+    """One connection. `socket` is blocking; `process` (ssh) or `carrier` (TLS) may carry it."""
 
-    def __init__(self, sock: socket.socket, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        process: subprocess.Popen[bytes] | None = None,
+        carrier: TlsCarrier | None = None,
+    ) -> None:
         self.socket = sock
         self.process = process
+        self._carrier = carrier
+
+    @property
+    def failure(self) -> str:
+        """Why it ended, when what carries it knows; else empty."""
+        if self.process is not None:
+            return _ssh_failure(self.process)
+        if self._carrier is None or not self._carrier.failure:
+            return ""
+        return f"TLS: {self._carrier.failure.lower().replace('_', ' ')}"
 
     def close(self) -> None:
         """Close it; an ssh process ends by that and is collected."""
@@ -36,7 +53,7 @@ def connect(host: Host) -> Link:
     if host.kind == "ssh":
         return _ssh(host)
     if host.kind == "tcp":
-        return Link(_tcp(host))
+        return _tls(host) if host.tls else Link(_tcp(host))
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.connect(host.path)
@@ -63,13 +80,29 @@ def _tcp(host: Host) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     except OSError as error:
         raise UnreachableError(_no_socket(host, error)) from error
-    if host.tls is None:
-        return sock
+    return sock
+
+
+def _tls(host: Host) -> Link:
+    """A connection in TLS, whose socket can be half closed: `docker run -i` needs that."""
+    from ..host.tlscarrier import TlsCarrier
+
+    assert host.tls is not None
     try:
-        return tls_context(host.tls).wrap_socket(sock, server_hostname=host.name)
+        context = tls_context(host.tls)
+    except OSError as error:
+        raise UnreachableError(
+            f"the certificates for {host} can't be used: {error.strerror or error}"
+            f" (CA {host.tls.ca}, certificate {host.tls.cert}, key {host.tls.key})"
+        ) from error
+    sock = _tcp(host)
+    carrier = TlsCarrier(sock, context, server_name=host.name)
+    try:
+        carrier.handshake()
     except OSError as error:
         sock.close()
         raise UnreachableError(f"TLS with the engine at {host} failed: {error}") from error
+    return Link(carrier.start(), carrier=carrier)
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext:
@@ -120,3 +153,18 @@ def _ssh(host: Host) -> Link:
     finally:
         theirs.close()
     return Link(ours, process)
+
+
+def _ssh_failure(process: subprocess.Popen[bytes]) -> str:
+    """What the end of ssh says: its own code is 255, any other is the remote shell's or bay's."""
+    import subprocess
+
+    try:
+        code = process.wait(2)  # its streams have ended: the process is about to
+    except subprocess.TimeoutExpired:
+        return ""
+    if code == 255:
+        return "ssh failed; what it said is above"
+    if code == 127:
+        return "the other host has no command `bay` in its PATH for commands over ssh"
+    return f"`bay engine dial-stdio` there ended with {code}" if code else ""

@@ -28,6 +28,7 @@ async def engine(call: Call) -> web.StreamResponse:
             "runtime": call.engine.runtime.name,
             # A client in the same mount namespace sees the same files as the engine.
             "mount_namespace": os.readlink("/proc/self/ns/mnt"),
+            "addresses": call.server.addresses,
         }
     )
 

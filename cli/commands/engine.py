@@ -13,7 +13,7 @@ from ...client.hosts import run_root as default_run_root
 from ...host.errors import BayError
 from ..app import App
 from ..command import Command
-from ..flags import Parsed, UsageError, switch, text
+from ..flags import Parsed, UsageError, many, switch, text
 from .prune import confirm
 
 Json = dict[str, Any]
@@ -37,9 +37,13 @@ def _foreground(parsed: Parsed) -> int:
     from ...api.main import main
 
     argv: list[str] = []
-    for name in ("root", "run-root", "runtime"):
+    for name in ("root", "run-root", "runtime", "tlscacert", "tlscert", "tlskey"):
         if parsed[name]:
             argv += [f"--{name}", parsed[name]]
+    for address in parsed["host"]:
+        argv += ["--host", address]
+    if parsed["tlsverify"]:
+        argv.append("--tlsverify")
     if parsed["debug"]:
         argv.append("--debug")
     return main(argv)
@@ -72,6 +76,8 @@ def _status(app: App, parsed: Parsed) -> int:
     app.out(f"running at {client.host}")
     for name in ("pid", "version", "started", "runtime", "root", "run_root"):
         app.out(f"  {name.replace('_', ' ') + ':':<12}{found[name]}")
+    for address in found.get("addresses") or []:
+        app.out(f"  {'also at:':<12}{address}")
     app.out(f"  {'containers:':<12}{info['ContainersRunning']} of {info['Containers']} running")
     return 0
 
@@ -138,6 +144,16 @@ ENGINE = Command(
         text("root", f"Folder of all state ({DEFAULT_ROOT})"),
         text("run-root", f"Folder of the socket and of this boot's things ({default_run_root()})"),
         text("runtime", "OCI runtime to use: crun or runc"),
+        many("host", "Listen here too: unix:///path, or tcp://address:port with TLS", "H"),
+        switch("tlsverify", "On tcp, serve clients with a certificate of the CA, and only them"),
+        text("tlscacert", "CA of the clients' certificates (PEM)"),
+        text("tlscert", "The engine's certificate (PEM)"),
+        text("tlskey", "Key of the engine's certificate (PEM)"),
     ),
     most=1,
+)
+
+# What docker runs at the far end of ssh://, by the name `docker`: a link to `bay` serves for it.
+DIAL = Command(
+    "system dial-stdio", "Proxy the stdio stream to the engine's connection", _dial, most=0
 )

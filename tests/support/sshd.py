@@ -1,0 +1,67 @@
+"""OpenSSH's server on the loopback with a configuration, keys and a port of its own."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from .waiting import wait_until
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or "/usr/sbin/sshd"
+
+
+class Sshd:
+    """A server for root's logins by key. `programs` is the PATH of what is run there.
+
+    `client_path` is a folder with an `ssh` that knows the server and the key: OpenSSH's client
+    takes neither from $HOME.
+    """
+
+    def __init__(self, folder: Path, programs: str) -> None:
+        self.folder = folder
+        for name in ("host", "user"):
+            argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+            subprocess.run(argv, check=True)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        (folder / "config").write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nUsePAM no\n"
+            f"PidFile none\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n"
+            f"AuthorizedKeysFile {folder}/user.pub\nSetEnv PATH={programs}\n"
+        )
+        key = (folder / "host.pub").read_text()
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {key}")
+        self.client_path = folder / "bin"
+        self.client_path.mkdir()
+        script = self.client_path / "ssh"
+        script.write_text(
+            f"#!/bin/sh\nexec {shutil.which('ssh')} -F none -i {folder}/user"
+            f' -o UserKnownHostsFile={folder}/known_hosts -o BatchMode=yes "$@"\n'
+        )
+        script.chmod(0o755)
+        # It wants /run/sshd, which a host without its service has not: a /run of its own.
+        inside = 'mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec "$@"'
+        self._log = open(folder / "log", "wb")  # noqa: SIM115 - closed in close()
+        self._child = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", inside, "sh", SSHD, "-D", "-e", "-f",
+             str(folder / "config")],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+        )  # fmt: skip
+        wait_until(self._answers, "sshd", timeout=30)
+
+    def _answers(self) -> bool:
+        assert self._child.poll() is None, (self.folder / "log").read_text()
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 5) as probe:
+                return probe.recv(4) == b"SSH-"
+        except OSError:
+            time.sleep(0.02)
+            return False
+
+    def close(self) -> None:
+        self._child.terminate()
+        self._child.wait(timeout=30)
+        self._log.close()
