@@ -35,6 +35,7 @@ _IMAGES = {
     "build": "build:BUILD",
     "history": "images:HISTORY",
     "import": "archives:IMPORT",
+    "layers": "layers:LAYERS",
     "load": "archives:LOAD",
     "pull": "pull:PULL",
     "push": "archives:PUSH",
@@ -115,6 +116,18 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "prune": "prune:NETWORK",
             "remove": "networks:RM",
             "rm": "networks:RM",
+        },
+    ),
+    "snapshot": (
+        "Manage snapshots of what containers wrote",
+        {
+            "branch": "snapshots:BRANCH",
+            "create": "snapshots:CREATE",
+            "list": "snapshots:LS",
+            "ls": "snapshots:LS",
+            "remove": "snapshots:RM",
+            "rm": "snapshots:RM",
+            "rollback": "snapshots:ROLLBACK",
         },
     ),
     "system": (

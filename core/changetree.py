@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..host import clock
@@ -16,10 +17,10 @@ _WORDS = {MODIFIED: "changed", ADDED: "added", DELETED: "removed"}
 _SUMS = ("Size", "Added", "Changed", "Removed")
 
 
-def folder(upper: Path, changes: list[Change], path: str) -> Json:
+def folder(upper: Path, changes: list[Change], path: str, deep: bool = False) -> Json:
     """The changed entries of the folder at `path`, and the sums of all changes; blocks.
 
-    `changes` are those of `Snapshots.changes`, `upper` is the writable layer's own folder.
+    With `deep` all that is below the folder, sorted by path. `changes` are those of `Snapshots.changes`, `upper` is the writable layer's own folder.
     """
     clean = os.path.normpath("/" + path).replace("//", "/")
     prefix = clean.rstrip("/") + "/"
@@ -41,21 +42,32 @@ def folder(upper: Path, changes: list[Change], path: str) -> Json:
         if not change.path.startswith(prefix):
             continue
         name, _, below = change.path[len(prefix) :].partition("/")
-        if not below:
-            row = _row(upper, clean, name, found)
+        if deep or not below:
+            row = _row(upper, change.path, found)
             row["Change"] = word
             row.update(dict.fromkeys(_SUMS, 0))
-            rows[name] = row
+            rows[change.path] = row
         # `changes` are sorted, so that a folder comes before what is in it.
-        if name in rows:
-            _add(rows[name], own)
-    order = sorted(rows.values(), key=lambda row: (row["Type"] != "directory", row["Name"]))
+        for place in _places(prefix, change.path) if deep else (prefix + name,):
+            if place in rows:
+                _add(rows[place], own)
+    order = list(rows.values())
+    if not deep:
+        order.sort(key=lambda row: (row["Type"] != "directory", row["Name"]))
     return {
         "SizeRw": total["Size"],
         **{key: total[key] for key in _SUMS[1:]},
         "Path": clean,
         "Entries": order,
     }
+
+
+def _places(prefix: str, path: str) -> Iterator[str]:
+    """The path and the folders it is in, below the prefix."""
+    end = len(path)
+    while end > len(prefix):
+        yield path[:end]
+        end = path.rindex("/", 0, end)
 
 
 def _add(one: Json, other: Json) -> None:
@@ -81,7 +93,8 @@ def _size(found: os.stat_result | None, inodes: set[tuple[int, int]]) -> int:
     return found.st_size
 
 
-def _row(upper: Path, above: str, name: str, found: os.stat_result | None) -> Json:
+def _row(upper: Path, path: str, found: os.stat_result | None) -> Json:
+    above, _, name = path.rpartition("/")
     if found is None:
         return {**entry(name, above, "file", 0, 0, 0), "Modified": clock.ZERO}
     kind = KINDS.get(stat.S_IFMT(found.st_mode), "file")
@@ -89,7 +102,7 @@ def _row(upper: Path, above: str, name: str, found: os.stat_result | None) -> Js
     row["Modified"] = clock.from_ns(found.st_mtime_ns)
     if kind == "symlink":
         try:
-            row["Target"] = os.readlink(f"{upper}{row['Path']}")
+            row["Target"] = os.readlink(f"{upper}{path}")
         except OSError:
             pass
     return row

@@ -29,10 +29,12 @@ async def create(
     *,
     image: Image | None = None,
     build: str = "",
+    saved: str | None = None,
 ) -> tuple[Container, list[str]]:
     """Create a container from Docker's create request: (it, warnings for the user).
 
-    A step of a build has an `image` that is in no store, and the id of its `build`. Raises
+    A step of a build has an `image` that is in no store, and the id of its `build`. The writable
+    layer is empty, or a copy of the one `saved` (an id of `storage.savedlayers`). Raises
     NotFoundError when the image is not here, InvalidError or ConflictError for what is wrong with
     the request; nothing is left behind then.
     """
@@ -66,8 +68,11 @@ async def create(
         undo.push_async_callback(discard, context, container)
         await context.roster.add(container)
         fill = await _volumes(context, container, wanted, inherited)
-        await offload(_make_folder, container)
         await offload(context.store.snapshots.create, key, image.diff_ids)
+        if saved is not None:
+            await offload_long(context.store.saved.restore, saved, key)
+        # A row without this folder is a creation that a crash cut short: it is undone.
+        await offload(_make_folder, container)
         await _copy_up(context, container, fill)
         await context.roster.save(container)
         undo.pop_all()

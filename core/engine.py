@@ -31,6 +31,7 @@ from .options import Options
 from .reconcile import reconcile, start_wanted
 from .roster import Roster
 from .runtime import Runtime
+from .savedlayers import ContainerSnapshots
 from .stats import Stats
 from .types import Json
 from .volumes import Volumes
@@ -50,6 +51,7 @@ class Engine:
     images: Images
     layers: LayerViews
     inside: Inside
+    snapshots: ContainerSnapshots
     networks: Networks
     volumes: Volumes
     execs: Execs
@@ -112,6 +114,7 @@ class Engine:
         lifecycle = Lifecycle(context)
         self.containers = Containers(context, lifecycle)
         self.inside = Inside(context)
+        self.snapshots = ContainerSnapshots(context, lifecycle)
         self._stack.push_async_callback(departure.stop_tasks, context)
         await reconcile(context, lifecycle)
         self.builder = Builder(context, self.containers)

@@ -14,14 +14,14 @@ class Inside:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def changes(self, ref: str, path: str) -> Json:
+    async def changes(self, ref: str, path: str, deep: bool = False) -> Json:
         """One folder of what it changed, with sizes; see `changetree.folder`."""
         container = self._context.roster.find(ref)
         snapshots = self._context.store.snapshots
 
         def look() -> Json:
             found = snapshots.changes(container.id)
-            return changetree.folder(snapshots.upper(container.id), found, path)
+            return changetree.folder(snapshots.upper(container.id), found, path, deep)
 
         return {"Id": container.id, **await offload_long(look)}
 

@@ -31,6 +31,8 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
 _SYS_OPENAT2 = 437  # the same on every architecture
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 
@@ -76,6 +78,14 @@ def pivot_root(new: str, old: str) -> None:
     if number is None:
         raise OSError(38, "pivot_root has no known number on this machine", new)
     _check(_libc.syscall(ctypes.c_long(number), os.fsencode(new), os.fsencode(old)), new)
+
+
+def exchange(one: str, other: str) -> None:
+    """renameat2(2) with RENAME_EXCHANGE: what the two paths name changes places, atomically."""
+    flags = ctypes.c_uint(_RENAME_EXCHANGE)
+    _check(
+        _libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), flags), other
+    )
 
 
 def syncfs(fd: int) -> None:

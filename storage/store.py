@@ -16,6 +16,7 @@ from .buildcache import BuildCache
 from .db import Database
 from .images import ImageStore, Removed
 from .layers import Layers
+from .savedlayers import SavedLayers
 from .snapshots import Snapshots
 from .trash import Trash
 from .volumes import VolumeStore
@@ -40,6 +41,7 @@ class Store:
         self.layers = Layers(root / "layers", self.db, self.trash)
         self.images = ImageStore(self.db, self.layers, self._release)
         self.snapshots = Snapshots(root / "snapshots", self.db, self.layers, self.trash)
+        self.saved = SavedLayers(root / "snapshots", self.db, self.snapshots, self.trash)
         self.volumes = VolumeStore(root / "volumes", self.db, self.trash)
         self.build_cache = BuildCache(root / "build", self.db, self.layers, self.trash)
 
@@ -82,6 +84,7 @@ class Store:
         for image in self.images.forget_broken(self.layers.sweep()):
             log.warning("image %s lost a layer in a crash and was removed: pull it again", image)
         self.snapshots.sweep()
+        self.saved.sweep()
         self.volumes.sweep()
         self.build_cache.sweep()
         self.collect()

@@ -8,6 +8,7 @@ _MODULES = (
     "system",
     "bay",
     "looking",
+    "snapshots",
     "containers",
     "streams",
     "archives",

@@ -40,7 +40,8 @@ async def image_content(call: Call) -> web.StreamResponse:
 @route("GET", "/bay/containers/{id}/changes")
 async def changes(call: Call) -> web.StreamResponse:
     """One folder of a container's writable layer."""
-    return reply(await call.engine.inside.changes(call.path["id"], _path(call)))
+    found = await call.engine.inside.changes(call.path["id"], _path(call), call.flag("deep"))
+    return reply(found)
 
 
 @route("GET", "/bay/containers/{id}/files")

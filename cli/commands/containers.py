@@ -7,11 +7,12 @@ from typing import Any
 from ...host.errors import NotFoundError
 from ..app import App
 from ..command import Command
-from ..flags import Parsed, UsageError
+from ..flags import Parsed, UsageError, switch
 from ..limits import nano_cpus
 from ..runflags import CREATE_FLAGS
 from ..runspec import restart_policy
 from ..table import align, is_styled
+from ..units import human_size
 from .lifecycle import each
 
 Json = dict[str, Any]
@@ -81,6 +82,12 @@ def _place(binding: Json) -> str:
 
 def run_diff(app: App, parsed: Parsed) -> None:
     """Print what changed in a container's files: C(hanged), A(dded), D(eleted)."""
+    if parsed["size"]:
+        found = app.client.get(f"/bay/containers/{parsed.args[0]}/changes", deep=True)
+        for one in found["Entries"]:
+            kind = "A" if one["Change"] == "added" else "D" if one["Change"] == "removed" else "C"
+            app.out(f"{kind} {human_size(one['Size']):>9} {one['Path']}")
+        return
     for one in app.client.get(f"/containers/{parsed.args[0]}/changes") or []:
         app.out(f"{'CAD'[one['Kind']]} {one['Path']}")
 
@@ -120,7 +127,12 @@ PORT = Command(
     most=2,
 )
 DIFF = Command(
-    "diff CONTAINER", "Show what changed in a container's files", run_diff, least=1, most=1
+    "diff [OPTIONS] CONTAINER",
+    "Show what changed in a container's files",
+    run_diff,
+    flags=(switch("size", "Show sizes: of a folder, of all that is new or changed in it", "s"),),
+    least=1,
+    most=1,
 )
 UPDATE = Command(
     "update [OPTIONS] CONTAINER [CONTAINER...]",
