@@ -20,7 +20,8 @@ _SUMS = ("Size", "Added", "Changed", "Removed")
 def folder(upper: Path, changes: list[Change], path: str, deep: bool = False) -> Json:
     """The changed entries of the folder at `path`, and the sums of all changes; blocks.
 
-    With `deep` all that is below the folder, sorted by path. `changes` are those of `Snapshots.changes`, `upper` is the writable layer's own folder.
+    With `deep` all that is below the folder, sorted by path. `changes` are those of
+    `Snapshots.changes`, `upper` is the writable layer's own folder.
     """
     clean = os.path.normpath("/" + path).replace("//", "/")
     prefix = clean.rstrip("/") + "/"
