@@ -50,7 +50,7 @@ class ContainerSnapshots:
         self._context.emit(container, "snapshot", snapshot=saved.name)
         return self._row(saved)
 
-    async def list(self, ref: str | None = None) -> list[Json]:
+    async def all(self, ref: str | None = None) -> list[Json]:
         """The snapshots of one container, or of all, the oldest first."""
         store = self._context.store.saved
         if ref is None:

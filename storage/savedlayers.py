@@ -137,7 +137,10 @@ class SavedLayers:
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM saved_layers WHERE ready=1 {condition} ORDER BY created", *args
         )
-        return [Saved(*row[:6], json.loads(row[6])) for row in rows]
+        return [
+            Saved(key, layer, name, comment, created, size, json.loads(settings))
+            for key, layer, name, comment, created, size, settings in rows
+        ]
 
     def restore(self, key: str, snapshot: str) -> None:
         """Make the writable layer `snapshot`, which is not mounted, equal to the copy `key`.

@@ -16,13 +16,13 @@ _BRANCH: Shape = {"Name": "string"}
 @route("GET", "/bay/snapshots")
 async def index(call: Call) -> web.StreamResponse:
     """The snapshots of all containers."""
-    return reply(await call.engine.snapshots.list())
+    return reply(await call.engine.snapshots.all())
 
 
 @route("GET", "/bay/containers/{id}/snapshots")
 async def of_container(call: Call) -> web.StreamResponse:
     """The snapshots of one container."""
-    return reply(await call.engine.snapshots.list(call.path["id"]))
+    return reply(await call.engine.snapshots.all(call.path["id"]))
 
 
 @route("POST", "/bay/containers/{id}/snapshots")

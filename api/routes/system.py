@@ -74,7 +74,7 @@ async def disk_usage(call: Call) -> web.StreamResponse:
             all=True, limit=None, size=True, filters={}
         )
         # Bayplan's own; Docker's clients read past it.
-        answer["Snapshots"] = await engine.snapshots.list()
+        answer["Snapshots"] = await engine.snapshots.all()
     if "volume" in kinds:
         answer["Volumes"] = await engine.volumes.usage()
     if "build-cache" in kinds:

@@ -57,7 +57,7 @@ def run_layers(app: App, parsed: Parsed) -> None:
     image = parsed.args[0]
     if parsed["layer"]:
         path = f"/bay/images/{image}/layers/{parsed['layer']}/tree"
-        found = app.client.get(path, path=parsed["path"])
+        found = app.client.call("GET", path, {"path": parsed["path"]})
         TREE_LISTING.show([_tree_row(one) for one in found["Entries"]], parsed["format"])
         return
     found = app.client.get(f"/bay/images/{image}/layers")

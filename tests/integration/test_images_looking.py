@@ -156,3 +156,17 @@ def test_looking_at_what_is_not_there(engine: EngineProcess) -> None:
     for path in ("/bay/images/none/layers", "/bay/images/none/files", "/bay/containers/none/files"):
         answer = engine.api("GET", path)
         assert answer.status == 404 and "No such" in answer.json()["message"]
+
+
+def test_layers_and_sizes_on_the_command_line(
+    engine: EngineProcess, image: str, container: str
+) -> None:
+    shown = engine.bay("layers", image, check=True).stdout.splitlines()
+    assert shown[0].split()[:3] == ["LAYER", "SIZE", "ADDED"] and shown[3].startswith("2 ")
+    assert any("/etc/removed" in line for line in shown[4:])
+    tree = engine.bay("layers", "-l", "2", "-p", "/etc", image, check=True).stdout
+    assert "removed" in tree and "-rw-r--r--" in tree and "/etc/motd" in tree
+    sized = engine.bay("diff", "--size", container, check=True).stdout.splitlines()
+    assert "A       5kB /srv/new/deep/f" in sized and "D        0B /opt/bay-test" in sized
+    plain = engine.bay("diff", container, check=True).stdout.splitlines()
+    assert [line.split(" ", 1)[1] for line in plain] == [line[12:] for line in sized]
