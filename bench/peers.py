@@ -109,6 +109,11 @@ class Docker(Peer):
             self.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The daemon's process, which is in its network namespace."""
+        return self._child.pid
+
     def _docker(self) -> list[str]:
         return ["docker", "-H", f"unix://{self.socket}"]
 

@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # `make bench`: ours beside docker, podman and the bare runtimes, interleaved; arguments go through.
+# `dev/bench.sh NAME …` runs bench/NAME.py: `network`, …; without a name it is `latency`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || exec sudo "$0" "$@"
+what=latency
+if [ -e "bench/${1:-}.py" ]; then what=$1; shift; fi
 # The engine, registry and images are those of the tests.
-PYTHONPATH=tests .venv/bin/python bench/latency.py "$@"
+PYTHONPATH=tests .venv/bin/python "bench/$what.py" "$@"

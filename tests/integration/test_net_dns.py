@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import secrets
 import socket
 import struct
@@ -15,7 +17,7 @@ from bayplan.core import etcfiles, resolvers
 from bayplan.core.types import Container
 from bayplan.netns import dnswire
 from support.leaks import links, mounts, tables
-from support.network import Harbour
+from support.network import Harbour, free_port, ports
 
 A, PTR, AAAA, MX = 1, 12, 28, 15
 
@@ -214,6 +216,24 @@ async def test_port_53_is_free_for_the_container(harbour: Harbour) -> None:
     one = await harbour.start("one", "red")
     with harbour.inside(one, lambda: bound("0.0.0.0")):
         assert (await ask(harbour, one, "one"))[0] == dnswire.NOERROR
+
+
+async def test_an_engine_with_thousands_of_open_files_serves_names(harbour: Harbour) -> None:
+    """libnftables uses select(2), which would end the process at descriptor 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    try:
+        while held[-1] < 1100:
+            held.append(os.dup(held[0]))
+        port = free_port()
+        one = await harbour.start("one", "blue", PortBindings=ports(tcp80=f":{port}"))
+        assert (await ask(harbour, one, "one"))[0] == dnswire.NOERROR
+        await harbour.networks.leave(one.id)
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_links_on_the_default_bridge_are_in_hosts(harbour: Harbour) -> None:
