@@ -29,8 +29,9 @@ def _with_short_id(settings: Json, short: str) -> Json:
 def image(value: Json, version: tuple[int, ...]) -> Json:
     """An inspected image as API `version` shows it."""
     if version < (1, 45):
-        # What the last step of its build ran in: the configuration, of an image made elsewhere.
-        value |= {"Container": "", "ContainerConfig": value["Config"]}
+        value = {**value, "Container": ""}
+    # Docker dropped this in 1.45; docker-compose 1, which asks for the newest version, reads it.
+    value = {**value, "ContainerConfig": value["Config"]}
     return summary(value, version)
 
 

@@ -121,6 +121,7 @@ class Server:
         except BayError as error:
             if error.status == 500:
                 log.warning("%s %s: %s", request.method, request.path, error)
+            await _take_rest(request)
             return replies.failure(error.message, error.status)
         except web.HTTPException as error:  # aiohttp's own: a body over its limit
             return replies.failure(error.reason, error.status)
@@ -201,6 +202,18 @@ def inherited_sockets() -> list[socket.socket]:
         one.setblocking(False)
         sockets.append(one)
     return sockets
+
+
+async def _take_rest(request: web.BaseRequest) -> None:
+    """Read on for a moment, as Go's server does before an early answer.
+
+    Go's clients complain of a broken pipe when they are refused while they still send.
+    """
+    left = 256 << 10
+    with contextlib.suppress(TimeoutError, ConnectionError, web.PayloadAccessError):
+        async with asyncio.timeout(0.5):
+            while left > 0 and not request.content.at_eof():
+                left -= len(await request.content.readany())
 
 
 def _request(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from ..host import clock, process
-from ..host.errors import BayError, InvalidError, NotFoundError
+from ..host.errors import BayError, ConflictError, InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
 from . import (
     creation,
@@ -79,7 +79,11 @@ class Containers:
 
     async def kill(self, ref: str, signal: str = "SIGKILL") -> None:
         """Send it a signal; ConflictError when nothing runs."""
-        await self._lifecycle.kill(self.get(ref), signal)
+        try:
+            container = self.get(ref)
+        except NotFoundError as error:
+            raise NotFoundError(f"Cannot kill container: {ref}: {error}") from None
+        await self._lifecycle.kill(container, signal)
 
     async def pause(self, ref: str) -> None:
         """Freeze it."""
@@ -92,8 +96,13 @@ class Containers:
     async def rename(self, ref: str, new: str) -> None:
         """Give it another name; ConflictError when that is taken."""
         container = self.get(ref)
-        old = container.name
-        await self._context.roster.rename(container, new.removeprefix("/"))
+        old, new = container.name, new.removeprefix("/")
+        if new == old:
+            raise InvalidError("Renaming a container with the same name as its current name")
+        try:
+            await self._context.roster.rename(container, new)
+        except ConflictError as error:
+            raise ConflictError(f"Error when allocating new name: {error}") from error
         self._context.networks.renamed(container)
         await self._context.roster.save(container)
         self._context.emit(container, "rename", oldName=f"/{old}")

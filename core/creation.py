@@ -61,9 +61,15 @@ async def create(
     _choose_runtime(context, container.host_config, asked)
     container.config["Hostname"] = container.config["Hostname"] or _hostname(container)
     wanted = await offload(mounts.parse, container.host_config, container.config.get("Volumes"))
-    inherited = _inherited(context, container)
-    warnings = await offload(speccheck.check, container)
-    warnings += context.networks.check(container, networking.get("EndpointsConfig") or {})
+    if container.config.pop("NetworkDisabled", False):
+        container.host_config["NetworkMode"] = "none"
+    try:
+        inherited = _inherited(context, container)
+        warnings = await offload(speccheck.check, container)
+        warnings += context.networks.check(container, networking.get("EndpointsConfig") or {})
+    except NotFoundError as error:
+        # The docker command takes a 404 here for a missing image, and would pull it.
+        raise InvalidError(str(error)) from error
     async with AsyncExitStack() as undo:
         undo.push_async_callback(discard, context, container)
         await context.roster.add(container)
@@ -186,7 +192,7 @@ async def discard(context: Context, container: Container) -> None:
     await offload(files.remove_tree, container.bundle)
     for name in container.anonymous_volumes:
         try:
-            await context.volumes.remove(name, force=True, ignore=container.id)
+            await context.volumes.remove(name, ignore=container.id)
         except NotFoundError:
             continue
     await context.roster.drop(container)

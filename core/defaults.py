@@ -169,7 +169,8 @@ def host_config(given: Json) -> Json:
     log["Type"] = log.get("Type") or "json-file"
     log["Config"] = log.get("Config") or {}
     if log["Type"] not in ("json-file", "local", "none", "k8s-file"):
-        raise InvalidError(f"logger: no log driver named '{log['Type']}' is registered")
+        name = log["Type"]
+        raise InvalidError(f'error looking up logging plugin {name}: plugin "{name}" not found')
     if not result["Privileged"]:
         result.setdefault("MaskedPaths", list(_MASKED))
         result.setdefault("ReadonlyPaths", list(_READONLY))
@@ -245,7 +246,9 @@ def _check_limits(host: Json) -> None:
     if memory > 0 and 0 < swap < memory:
         raise InvalidError("Minimum memoryswap limit should be larger than memory limit, see usage")
     if memory == 0 and swap > 0:
-        raise InvalidError("You should always set the Memory limit when using Memoryswap limit")
+        raise InvalidError(
+            "You should always set the Memory limit when using Memoryswap limit, see usage"
+        )
     if host["NanoCpus"] and (host["CpuPeriod"] or host["CpuQuota"]):
         raise InvalidError("Conflicting options: Nano CPUs and CPU Period/Quota cannot both be set")
     if host["NanoCpus"] < 0:

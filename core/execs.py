@@ -85,7 +85,7 @@ class Execs:
         self._prune()
         made = Exec(secrets.token_hex(32), container, config)
         self._all[made.id] = made
-        self._emit(made, f"exec_create: {' '.join(config['Cmd'])}")
+        self._emit(made, f"exec_create: {_line(made)}")
         return made.id
 
     async def start(
@@ -112,7 +112,7 @@ class Execs:
         except asyncio.CancelledError:
             await asyncio.shield(self._spawn(self._give_up(found, launching)))
             raise
-        self._emit(found, f"exec_start: {' '.join(found.config['Cmd'])}")
+        self._emit(found, f"exec_start: {_line(found)}")
         return session
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -296,6 +296,12 @@ class Execs:
         labels: dict[str, str] = container.config.get("Labels") or {}
         known = {"execID": found.id, "image": container.image_ref, "name": container.name}
         self._events.emit("container", action, container.id, {**labels, **known, **extra})
+
+
+def _line(found: Exec) -> str:
+    """The command as Docker's events have it: one without arguments ends in a space."""
+    command = [str(word) for word in found.config["Cmd"]]
+    return f"{command[0]} {' '.join(command[1:])}"
 
 
 def _check_running(container: Container) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import quote_plus
 
 from ..host.errors import UnsupportedError
 from .types import Container
@@ -13,6 +15,30 @@ def path(container: Container) -> Path | None:
     if container.host_config["LogConfig"]["Type"] == "none":
         return None
     return container.bundle / "ctr.log"
+
+
+def details(container: Container) -> str:
+    """What `docker logs --details` puts before each line: labels and variables chosen by log-opt.
+
+    As json-file has it: `name=value` sorted and with commas between them, escaped as in a query.
+    """
+    options = container.host_config["LogConfig"]["Config"]
+    labels: dict[str, str] = container.config.get("Labels") or {}
+    pairs = (item.partition("=") for item in container.config.get("Env") or [])
+    variables = {name: value for name, equals, value in pairs if equals}
+    chosen = {**_chosen(options, "labels", labels), **_chosen(options, "env", variables)}
+    escaped = (f"{quote_plus(name)}={quote_plus(chosen[name])}" for name in sorted(chosen))
+    return ",".join(escaped)
+
+
+def _chosen(options: dict[str, str], key: str, have: dict[str, str]) -> dict[str, str]:
+    names = set((options.get(key) or "").split(","))
+    pattern = options.get(f"{key}-regex")
+    return {
+        name: value
+        for name, value in have.items()
+        if name in names or (pattern and re.search(pattern, name))
+    }
 
 
 def readable(container: Container) -> Path:

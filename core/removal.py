@@ -31,7 +31,7 @@ async def remove(context: Context, container: Container, force: bool, volumes: b
             else "stop the container"
         )
         raise ConflictError(
-            f"cannot remove container {container.name!r}: container is {state.status}: "
+            f'cannot remove container "/{container.name}": container is {state.status}: '
             f"{hint} before removing or force remove"
         )
     if live.restart is not None:
@@ -85,5 +85,5 @@ async def _clear_away(context: Context, container: Container, volumes: bool) -> 
         for name in container.anonymous_volumes:
             # Another container may use it by --volumes-from; then it stays.
             with contextlib.suppress(NotFoundError, ConflictError):
-                await context.volumes.remove(name, force=False, ignore=container.id)
+                await context.volumes.remove(name, ignore=container.id)
     await context.roster.drop(container)

@@ -45,4 +45,6 @@ def classify(said: str, command: str) -> tuple[int, str]:
     if _DENIED.search(said):
         reason = "exec format error" if "format error" in said.lower() else "permission denied"
         return 126, f'exec: "{command}": {reason}'
+    if said.startswith("chdir"):
+        return 126, said
     return 125, said

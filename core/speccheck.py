@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import capabilities, logrotation, resources, seccomp, specdevices, specprocess
+from . import capabilities, logrotation, modecheck, resources, seccomp, specdevices, specprocess
 from .types import Container
 
 
@@ -15,6 +15,7 @@ def check(container: Container) -> list[str]:
     config, host_config = container.config, container.host_config
     host = capabilities.available()
     security: list[str] = host_config.get("SecurityOpt") or []
+    modecheck.check(config, host_config)
     warnings = resources.adapt(host_config)
     resources.oci(host_config)
     caps = capabilities.choose(host_config, host)

@@ -36,7 +36,8 @@ def devices(host_config: Json) -> tuple[list[Json], list[Json]]:
     A privileged one has all of the host's. Raises InvalidError with Docker's sentences.
     """
     if host_config.get("DeviceRequests"):
-        wanted = [entry.get("Capabilities") or [] for entry in host_config["DeviceRequests"]]
+        first = host_config["DeviceRequests"][0].get("Capabilities") or []
+        wanted = "[" + " ".join(f"[{' '.join(map(str, every))}]" for every in first) + "]"
         raise InvalidError(f'could not select device driver "" with capabilities: {wanted}')
     if host_config.get("Privileged"):
         nodes = [node for path in _host_paths("/dev") if (node := _node(path, path))]

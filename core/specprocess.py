@@ -41,12 +41,15 @@ def environment(
     values = {"PATH": DEFAULT_PATH, "HOSTNAME": config.get("Hostname") or container.id[:12]}
     if terminal:
         values["TERM"] = "xterm"
-    values["HOME"] = identity.home
     linked: list[str] = []
     if container.host_config.get("Links"):
         linked = json.loads(read_text(container.bundle / netlinks.VARIABLES, "[]"))
     own = config.get("Env") or ()
-    return merge([f"{key}={value}" for key, value in values.items()], linked, own, extra)
+    found = merge([f"{key}={value}" for key, value in values.items()], linked, own, extra)
+    # The runtime's part with Docker: at the end, and only where nobody said otherwise.
+    if not any(item.startswith("HOME=") for item in found):
+        found.append(f"HOME={identity.home}")
+    return found
 
 
 def merge(*lists: Iterable[str]) -> list[str]:

@@ -19,6 +19,15 @@ _LIST = ("name", "label", "driver", "dangling")
 _PRUNE = ("label", "label!", "all")
 
 
+def check_driver(name: str) -> None:
+    """Raise InvalidError for a driver other than the one there is."""
+    if name not in ("", "local"):
+        raise InvalidError(
+            f'error looking up volume plugin {name}: plugin "{name}" not found: '
+            "this engine has the driver local"
+        )
+
+
 class Volumes:
     """The engine's volumes: Docker's volume verbs over `storage.volumes`."""
 
@@ -45,9 +54,7 @@ class Volumes:
 
         Raises InvalidError for another driver than `local`, or a bad name or option.
         """
-        driver = request.get("Driver") or "local"
-        if driver != "local":
-            raise InvalidError(f'volume driver "{driver}" is not there: only "local" is built in')
+        check_driver(request.get("Driver") or "")
         name = request.get("Name") or ""
         volume = await self.ensure(
             name,
@@ -82,11 +89,10 @@ class Volumes:
         """One volume. Raises NotFoundError."""
         return _json(await offload(self._store.volumes.get, name))
 
-    async def remove(self, name: str, force: bool = False, ignore: str | None = None) -> None:
+    async def remove(self, name: str, ignore: str | None = None) -> None:
         """Delete a volume and what is in it.
 
-        Raises NotFoundError, or ConflictError while a container other than `ignore` refers to it;
-        `force` forgives only that it is not there (the API does that), as Docker's does.
+        Raises NotFoundError, or ConflictError while a container other than `ignore` refers to it.
         """
         volume = await offload(self._store.volumes.get, name)
         users = [container.id for container in self._users(volume.name) if container.id != ignore]

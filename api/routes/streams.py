@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ...core import detach
+from ...core import detach, logconfig
 from ...core.types import Container
 from ...host import clock
 from ...host.chunks import closing
@@ -106,11 +106,12 @@ async def logs(call: Call) -> web.StreamResponse:
         tail=_tail(call.text("tail")),
     )
     stamped = call.flag("timestamps")
+    details = f"{logconfig.details(container)} ".encode() if call.flag("details") else b""
     async with closing(entries), Stream(call, content_type(call, container.tty)) as stream:
         async for entry in entries:
             if entry.stream not in wanted:
                 continue
-            data = entry.data
+            data = details + entry.data
             if stamped:
                 data = f"{clock.from_ns(entry.ns)} ".encode() + data
             await stream.write(data if container.tty else frame(entry.stream, data))

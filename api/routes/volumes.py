@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ...host.errors import NotFoundError
 from .. import shapes
 from ..call import Call
 from ..replies import empty, reply
@@ -40,5 +41,9 @@ async def inspect(call: Call) -> web.StreamResponse:
 @route("DELETE", "/volumes/{name}")
 async def remove(call: Call) -> web.StreamResponse:
     """`docker volume rm`."""
-    await call.engine.volumes.remove(call.path["name"], force=call.flag("force"))
+    try:
+        await call.engine.volumes.remove(call.path["name"])
+    except NotFoundError:
+        if not call.flag("force"):
+            raise
     return empty()

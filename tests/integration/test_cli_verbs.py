@@ -55,9 +55,9 @@ def test_lists(engine: EngineProcess, box: str) -> None:
 def test_one_container_in_detail(engine: EngineProcess, box: str) -> None:
     port = out(engine, "port", box, "80").strip()
     assert out(engine, "port", box) == f"80/tcp -> {port}\n"
-    assert out(engine, "inspect", "-f", "{{.State.Status}} {{join .Config.Env `;`}}", box).endswith(
-        ";A=1\n"
-    )
+    assert out(
+        engine, "inspect", "-f", "{{.State.Status}} {{join .Config.Env `;`}}", box
+    ).startswith("running A=1;")
     done = engine.bay("inspect", box, "no-such-thing")
     assert (done.returncode, json.loads(done.stdout)[0]["Name"]) == (1, f"/{box}")
     assert "No such object: no-such-thing" in done.stderr

@@ -97,7 +97,7 @@ def test_privileged_masks_nothing() -> None:
         ({"RestartPolicy": {"Name": "always", "MaximumRetryCount": 3}}, "only be used with"),
         ({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": -1}}, "negative"),
         ({"AutoRemove": True, "RestartPolicy": {"Name": "always"}}, "can't create 'AutoRemove'"),
-        ({"LogConfig": {"Type": "splunk"}}, "no log driver named 'splunk'"),
+        ({"LogConfig": {"Type": "splunk"}}, 'plugin "splunk" not found'),
         ({"Memory": 1024}, "Minimum memory limit allowed is 6MB"),
         ({"Memory": 1 << 30, "MemorySwap": 1 << 20}, "memoryswap"),
         ({"MemorySwap": 1 << 20}, "always set the Memory limit"),

@@ -9,7 +9,7 @@ from bayplan.core import ipam
 from bayplan.core.ipam import Addresses
 from bayplan.core.netmodel import Pool
 from bayplan.host.errors import ForbiddenError, InvalidError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NETWORK = st.builds(
@@ -19,6 +19,7 @@ NETWORK = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(NETWORK, max_size=30), st.text(max_size=5))
 def test_a_default_subnet_overlaps_nothing_that_is_taken(taken: list[object], seed: str) -> None:
     try:

@@ -1,0 +1,81 @@
+"""Modes and options of a create request that must be one of a few words, or that are not here."""
+
+from __future__ import annotations
+
+import re
+
+from ..host.errors import InvalidError
+from .lifecycle import signal_number
+from .types import Json
+from .volumes import check_driver
+
+# Of each mode, the words it may be; `container:NAME` beside them where `_SHARED` says so.
+_MODES = {
+    "IpcMode": ("IPC", ("", "none", "private", "shareable", "host")),
+    "PidMode": ("PID", ("", "host")),
+    "UTSMode": ("UTS", ("", "host")),
+    "UsernsMode": ("userns", ("", "host")),
+    "CgroupnsMode": ("cgroup namespace", ("", "private", "host")),
+}
+_SHARED = ("IpcMode", "PidMode")
+_LOG_OPTIONS = {"max-size", "max-file", "compress", "mode", "max-buffer-size"}
+_TOLD = {"labels", "labels-regex", "env", "env-regex", "tag"}
+# mount(8)'s words for a tmpfs, and those with a value.
+_TMPFS_TEXT = """defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand
+    nomand atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime private
+    rprivate shared rshared slave rslave unbindable runbindable bind rbind"""
+_TMPFS_WORDS = frozenset(_TMPFS_TEXT.split())
+_TMPFS_VALUES = {"mode", "uid", "gid", "size", "nr_blocks", "nr_inodes", "mpol"}
+
+
+def check(config: Json, host: Json) -> None:
+    """Raise InvalidError, in Docker's words, for the first that cannot be."""
+    for key, (shown, words) in _MODES.items():
+        mode = str(host.get(key) or "")
+        joined = key in _SHARED and mode.startswith("container:") and mode != "container:"
+        if mode not in words and not joined:
+            raise InvalidError(f"Invalid {shown} mode: {mode}")
+    if host.get("Isolation") not in (None, "", "default"):
+        raise InvalidError(
+            f"Invalid isolation: \"{host['Isolation']}\" - linux only supports 'default'"
+        )
+    if config.get("StopSignal"):
+        signal_number(config["StopSignal"])
+    if host.get("StorageOpt"):
+        raise InvalidError(
+            "--storage-opt is not supported: a container's writable layer has no quota here"
+        )
+    if host.get("CpuRealtimePeriod") or host.get("CpuRealtimeRuntime"):
+        raise InvalidError(
+            "the CPU real-time scheduler is not supported; use --cpus or --cpu-shares"
+        )
+    _check_volumes(host)
+    _check_log(host["LogConfig"])
+    for target, text in (host.get("Tmpfs") or {}).items():
+        _check_tmpfs(target, text)
+
+
+def _check_volumes(host: Json) -> None:
+    check_driver(host.get("VolumeDriver") or "")
+    for entry in host.get("Mounts") or ():
+        options = entry.get("VolumeOptions") or {}
+        check_driver((options.get("DriverConfig") or {}).get("Name") or "")
+
+
+def _check_log(log: Json) -> None:
+    known = _LOG_OPTIONS if log["Type"] == "local" else _LOG_OPTIONS | _TOLD
+    for name in log["Config"]:
+        if name not in known and log["Type"] != "none":
+            raise InvalidError(f"unknown log opt '{name}' for {log['Type']} log driver")
+        if name.endswith("-regex"):
+            try:
+                re.compile(log["Config"][name])
+            except re.error as error:
+                raise InvalidError(f"invalid log opt {name}: {error}") from None
+
+
+def _check_tmpfs(target: str, text: str) -> None:
+    for word in filter(None, text.split(",")):
+        name, equals, _ = word.partition("=")
+        if name not in (_TMPFS_VALUES if equals else _TMPFS_WORDS):
+            raise InvalidError(f'invalid tmpfs option ["{word}"] (for {target})')
