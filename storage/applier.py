@@ -27,6 +27,8 @@ _SPECIAL = b".wh..wh."
 _OPAQUE_NAME = b".wh..wh..opq"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_ID = 0xFFFFFFFF
+_NO_NAMES = (b"", b".", b"..")
+_REMEMBERED = 4096
 
 
 class Applier:
@@ -44,6 +46,12 @@ class Applier:
         self._whiteouts = whiteouts
         # Folder times come last, since filling a folder changes them: path -> ns.
         self._times: dict[bytes, int] = {}
+        # Folders as archives spell them, cleaned: most entries have the one before's.
+        self._cleaned: dict[bytes, bytes] = {}
+        # Mode bits that creat(2) leaves out; all of them once some folder passes on a group
+        # (set-gid) or a default ACL to what is made in it.
+        self._masked = process_umask() | 0o7000
+        self._inherits = journal is None or self._passes_on()
         self.size = 0
         self.count = 0
 
@@ -52,6 +60,11 @@ class Applier:
 
     def __exit__(self, *_: object) -> None:
         self._tree.__exit__()
+
+    def _passes_on(self) -> bool:
+        """Whether the folder itself gives what is made in it a group or an ACL."""
+        own = proc_path(self._tree.fd)
+        return bool(os.stat(own).st_mode & stat.S_ISGID or os.listxattr(own))
 
     def apply(self, stream: TarStream) -> None:
         """Unpack all of `stream`.
@@ -70,9 +83,15 @@ class Applier:
         self._finish()
 
     def _entry(self, entry: tar.Entry, stream: TarStream) -> None:
-        parts = clean(entry.name)
         if not 0 <= entry.uid < _NO_ID or not 0 <= entry.gid < _NO_ID:
             raise InvalidError(f"cannot unpack {entry.shown}: no such user or group number")
+        if entry.kind == tar.REGULAR and WHITEOUT not in entry.name:
+            above, _, name = entry.name.rpartition(b"/")
+            if name not in _NO_NAMES:
+                folder_path = self._clean(above)
+                self._file(entry, stream, self._parent(folder_path), name)
+                return
+        parts = clean(entry.name)
         if not parts:
             # The root itself can only be described, not replaced.
             if entry.kind == tar.DIRECTORY:
@@ -98,6 +117,15 @@ class Applier:
         else:
             shown = kind.decode("ascii", "backslashreplace")
             raise InvalidError(f"cannot unpack {entry.shown}: unknown kind of entry '{shown}'")
+
+    def _clean(self, above: bytes) -> bytes:
+        """The path of a folder as `clean` has it."""
+        found = self._cleaned.get(above)
+        if found is None:
+            if len(self._cleaned) >= _REMEMBERED:
+                self._cleaned.clear()
+            found = self._cleaned[above] = b"/".join(clean(above))
+        return found
 
     def _is_mark(self, entry: tar.Entry, parts: list[bytes], base: bytes) -> bool:
         """Whether the entry is no file but a mark about others; then it is done."""
@@ -175,11 +203,14 @@ class Applier:
         return is_whiteout(found)
 
     def _file(self, entry: tar.Entry, stream: TarStream, folder: int, base: bytes) -> None:
+        # What creat(2) does right saves a call: most files are root's, and plain.
+        as_made = not (self._inherits or entry.mode & self._masked)
+        mode = entry.mode if as_made else 0o600
         try:
-            fd = os.open(base, _CREATE, 0o600, dir_fd=folder)
+            fd = os.open(base, _CREATE, mode, dir_fd=folder)
         except FileExistsError:
             self._replace(folder, base)
-            fd = os.open(base, _CREATE, 0o600, dir_fd=folder)
+            fd = os.open(base, _CREATE, mode, dir_fd=folder)
         try:
             if entry.size or entry.real_size:
                 if self._journal is not None:
@@ -191,8 +222,10 @@ class Applier:
                 write_payload(fd, entry, stream)
                 self.size += entry.real_size
             # chown clears set-uid bits and capabilities, so mode and xattrs come after it.
-            os.fchown(fd, entry.uid, entry.gid)
-            os.fchmod(fd, entry.mode)
+            if entry.uid or entry.gid or self._inherits:
+                os.fchown(fd, entry.uid, entry.gid)
+            if not as_made:
+                os.fchmod(fd, entry.mode)
             if entry.xattrs:
                 set_xattrs(fd, entry.xattrs)
             os.utime(fd, ns=(entry.mtime, entry.mtime))
@@ -216,6 +249,8 @@ class Applier:
 
     def _describe_folder(self, entry: tar.Entry, fd: int, path: bytes) -> None:
         own = proc_path(fd)
+        if entry.xattrs or entry.mode & stat.S_ISGID:
+            self._inherits = True
         os.chown(own, entry.uid, entry.gid)
         os.chmod(own, entry.mode)
         if entry.xattrs:
@@ -275,6 +310,14 @@ class Applier:
                 os.utime(proc_path(self._tree.folder(path)), ns=(mtime, mtime))
             except (FileNotFoundError, NotADirectoryError):
                 continue  # replaced later, under another path
+
+
+def process_umask() -> int:
+    """This process's umask; umask(2) can only tell it by changing it for all threads."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o777
 
 
 def _explain(entry: tar.Entry, error: OSError) -> BayError:

@@ -148,7 +148,7 @@ class Layers:
         call for the same layer waits for the first. Raises InvalidError for a bad archive or a
         wrong digest, NoSpaceError.
         """
-        with self._one_at_a_time(diff_id):
+        with self._one_at_a_time(diff_id), self.settling.making():
             if diff_id is not None and self.has(diff_id):
                 return self.info(diff_id)
             temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=self._root))
@@ -303,9 +303,9 @@ def _unpack(
         if on_progress is not None:
             on_progress(blob_size)
 
-    def tapped() -> Iterator[bytes]:
+    def tapped(inflated: Iterator[bytes]) -> Iterator[bytes]:
         nonlocal tar_size
-        for piece in inflate(source):
+        for piece in inflated:
             tar_size += len(piece)
             # An uncompressed tar is hashed as it comes in.
             if is_compressed(source.head):
@@ -319,7 +319,8 @@ def _unpack(
     with Journal(folder) as journal:
         with (
             Applier(root, journal=journal) as applier,
-            contextlib.closing(read_ahead(tapped())) as pieces,
+            contextlib.closing(read_ahead(inflate(source))) as inflated,
+            contextlib.closing(read_ahead(tapped(inflated))) as pieces,
         ):
             applier.apply(TarStream(pieces, journal))
         journal.finish()

@@ -7,9 +7,11 @@ the layer is read back and compared with its digest.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Seconds after which layers are synced although others are still being made.
+_PATIENCE = 30.0
+
 
 class Settling:
     """Syncs the file system after layers were added and marks them as settled (boot = "")."""
@@ -32,6 +37,8 @@ class Settling:
         self.boot = clock.boot_id()
         self._wanted = threading.Event()
         self._closed = False
+        self._idle = threading.Condition()
+        self._working = 0
         self._thread = threading.Thread(target=self._work, name="bay-settling", daemon=True)
         self._thread.start()
 
@@ -39,10 +46,24 @@ class Settling:
         """A layer was added: sync soon."""
         self._wanted.set()
 
+    @contextlib.contextmanager
+    def making(self) -> Iterator[None]:
+        """While inside, a layer is being made: a sync now would wait for it, and it for the sync."""
+        with self._idle:
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._working -= 1
+                self._idle.notify_all()
+
     def close(self) -> None:
         """Stop; what is unsettled is synced after the next open."""
         self._closed = True
         self._wanted.set()
+        with self._idle:
+            self._idle.notify_all()
         self._thread.join()
 
     def distrusted(self, layers: Layers) -> list[str]:
@@ -62,6 +83,8 @@ class Settling:
     def _work(self) -> None:
         while True:
             self._wanted.wait()
+            with self._idle:
+                self._idle.wait_for(lambda: self._closed or not self._working, _PATIENCE)
             self._wanted.clear()
             if self._closed:
                 return

@@ -30,6 +30,8 @@ _MAX_SPARSE = 1 << 16
 _MAX_TRAILER = 1 << 30
 # Members whose header may claim a size without a payload following.
 _HEADER_ONLY = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
+# Members that no other header, and no name, changes the meaning of.
+_PLAIN = frozenset((*_HEADER_ONLY, b"0"))
 
 
 class RawSink(Protocol):
@@ -64,6 +66,16 @@ class TarStream:
             piece = self._piece(self._left)
             self._left -= len(piece)
             yield piece
+
+    def whole(self) -> memoryview | None:
+        """All of the current member's content, if it has arrived; `payload()` is empty then."""
+        size = self._left
+        view = self._view
+        if len(view) < size:
+            return None
+        self._left = 0
+        self._view = view[size:]
+        return view[:size]
 
     def take(self, length: int) -> Iterator[memoryview]:
         """The next `length` bytes of the content, of which there must be so many."""
@@ -140,7 +152,31 @@ class TarStream:
             self._exactly(BLOCK - size % BLOCK)
         return data
 
+    def _quick(self) -> Entry | None:
+        """The next member, when its header has arrived and says all there is: most of them."""
+        end = self._padding + BLOCK
+        view = self._view
+        if self._left or self._globals or len(view) < end:
+            return None
+        data = bytes(view[:end])
+        block = data[self._padding :]
+        kind = block[156:157]
+        if kind not in _PLAIN or block == ZERO_BLOCK:
+            return None
+        entry = parse(block)
+        self._view = view[end:]
+        if self._sink is not None:
+            self._sink.raw(data)
+        if kind in _HEADER_ONLY:
+            entry.size = 0
+        entry.real_size = self._left = entry.size
+        self._padding = -entry.size % BLOCK
+        return entry
+
     def _next(self) -> Entry | None:
+        entry = self._quick()
+        if entry is not None:
+            return entry
         self._finish_member()
         name = link = None
         local: list[tuple[bytes, bytes]] = []

@@ -22,6 +22,10 @@ def write_payload(fd: int, entry: Entry, stream: TarStream) -> None:
                 _write(fd, piece)
         os.ftruncate(fd, entry.real_size)
     elif entry.size < _WORTH:
+        whole = stream.whole()
+        if whole is not None:
+            _write(fd, whole)
+            return
         for piece in stream.payload():
             _write(fd, piece)
     else:
