@@ -69,9 +69,26 @@ class Inflow:
 
 
 async def outflow(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """A blocking iterator for the event loop; no thread is held while the reader is slow."""
-    while True:
-        chunk = await offload_long(next, chunks, None)
-        if chunk is None:
-            return
-        yield chunk
+    """A blocking iterator for the event loop, in blocks of a megabyte, one of them read ahead.
+
+    No thread is held while the reader is slow.
+    """
+
+    def block() -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= _BLOCK:
+                break
+        return b"".join(parts)
+
+    ahead = asyncio.ensure_future(offload_long(block))
+    try:
+        while data := await asyncio.shield(ahead):
+            ahead = asyncio.ensure_future(offload_long(block))
+            yield data
+    finally:
+        # Nobody else may touch the iterator before the thread has left it.
+        await asyncio.wait([ahead])

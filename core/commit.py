@@ -58,7 +58,7 @@ def commit(
     }
     with store.layers.lease(*below):
         diff_ids = list(below)
-        if store.snapshots.changes(container.id):
+        if store.snapshots.is_changed(container.id):
             layer = store.layers.apply(None, store.snapshots.diff_tar(container.id))
             diff_ids.append(layer.diff_id)
         else:

@@ -54,6 +54,8 @@ class Applier:
         self._inherits = journal is None or self._passes_on()
         self.size = 0
         self.count = 0
+        # Hard links (path, target) to what this archive does not have: see oldlinks.py.
+        self.waiting: list[tuple[bytes, bytes]] = []
 
     def __enter__(self) -> Applier:
         return self
@@ -269,6 +271,11 @@ class Applier:
             found = self._tree.lstat(source, name)
         except (FileNotFoundError, NotADirectoryError):
             found = None
+        if found is None and self._journal is not None and self._may_be_below(target):
+            real = self._tree.real(folder)
+            path = real + b"/" + base if real else base
+            self.waiting.append((path, b"/".join([*target, name])))
+            return
         if found is None or is_whiteout(found):
             shown = repr(entry.link[:200].decode("utf-8", "backslashreplace"))
             raise InvalidError(
@@ -285,6 +292,18 @@ class Applier:
             source = self._tree.folder(b"/".join(target))
             folder = self._tree.folder(folder_path)
         os.link(name, base, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+
+    def _may_be_below(self, target: list[bytes]) -> bool:
+        """Whether a layer below can show what is at this path: nothing of ours stands in the way."""
+        folder = self._tree.fd
+        for depth, part in enumerate(target):
+            found = self._tree.lstat(folder, part)
+            if found is None:
+                return True
+            if not stat.S_ISDIR(found.st_mode):
+                return False
+            folder = self._tree.folder(b"/".join(target[: depth + 1]))
+        return True
 
     def _node(self, entry: tar.Entry, folder: int, base: bytes) -> None:
         kinds = {tar.CHAR: stat.S_IFCHR, tar.BLOCKDEV: stat.S_IFBLK, tar.FIFO: stat.S_IFIFO}

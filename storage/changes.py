@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +31,44 @@ def compare(upper: Path, lowers: Sequence[Path]) -> list[Change]:
     it; a file that was copied up and is as before does not count. Raises BayError for a tree
     that is deeper than paths can name.
     """
-    view = Lowers(lowers)
     found: dict[bytes, int] = {}
+    with _explained():
+        _folder(os.fsencode(upper), b"", Lowers(lowers), found)
+    return [Change(kind, os.fsdecode(b"/" + path)) for path, kind in sorted(found.items())]
+
+
+def differs(upper: Path, lowers: Sequence[Path]) -> bool:
+    """Whether `compare` would find any change. Raises BayError as it does."""
+    with _explained():
+        try:
+            _folder(os.fsencode(upper), b"", Lowers(lowers), _First())
+        except _FoundError:
+            return True
+    return False
+
+
+class _FoundError(Exception):
+    """There is a change."""
+
+
+class _First(dict[bytes, int]):
+    """Takes the first change for an answer."""
+
+    def __setitem__(self, path: bytes, kind: int) -> None:
+        raise _FoundError
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
     try:
-        _folder(os.fsencode(upper), b"", view, found)
+        yield
     except RecursionError:
         raise BayError("the container's file system is too deep to be compared") from None
     except OSError as error:
         raise BayError(f"cannot compare the container's files: {error.strerror}") from error
-    return [Change(kind, os.fsdecode(b"/" + path)) for path, kind in sorted(found.items())]
 
 
-def _folder(upper: bytes, path: bytes, view: Lowers, found: dict[bytes, int]) -> bool:
+def _folder(upper: bytes, path: bytes, view: Lowers | None, found: dict[bytes, int]) -> bool:
     """Compare a folder's entries; True when one of them changed."""
     changed = False
     place = upper + b"/" + path if path else upper
@@ -54,7 +81,7 @@ def _folder(upper: bytes, path: bytes, view: Lowers, found: dict[bytes, int]) ->
             continue  # the container removed it meanwhile
         child = path + b"/" + entry.name if path else entry.name
         changed |= _entry(upper, child, now, view, found)
-    if is_opaque(place):
+    if view is not None and is_opaque(place):
         for name in view.listing(path) - names:
             found[path + b"/" + name if path else name] = DELETED
             changed = True
@@ -62,15 +89,17 @@ def _folder(upper: bytes, path: bytes, view: Lowers, found: dict[bytes, int]) ->
 
 
 def _entry(
-    upper: bytes, path: bytes, now: os.stat_result, view: Lowers, found: dict[bytes, int]
+    upper: bytes, path: bytes, now: os.stat_result, view: Lowers | None, found: dict[bytes, int]
 ) -> bool:
-    before = view.lstat(path)
+    """Compare one entry; without a `view` there is nothing below it: its folder is new."""
+    before = view.lstat(path) if view is not None else None
     if is_whiteout(now):
         if before is not None:
             found[path] = DELETED
         return before is not None
     is_folder = stat.S_ISDIR(now.st_mode)
-    below = is_folder and _folder(upper, path, view, found)
+    was_folder = before is not None and stat.S_ISDIR(before.st_mode)
+    below = is_folder and _folder(upper, path, view if was_folder else None, found)
     if before is None:
         found[path] = ADDED
     elif below or _looks_different(before, now):

@@ -98,6 +98,7 @@ class ImageStore:
         missing = [diff_id for diff_id in diff_ids if not self._layers.has(diff_id)]
         if missing:
             raise InvalidError(f"the image's layer {missing[0]} is not here")
+        self._layers.settle_links(diff_ids)
         if manifest is not None and manifest_digest is None:
             manifest_digest = digests.of(manifest)
         image = digests.of(config)

@@ -14,12 +14,12 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..host.errors import ConflictError, InvalidError, NotFoundError
-from . import digests
+from . import digests, oldlinks
 from .ahead import read_ahead
 from .applier import Applier
 from .db import Database
@@ -160,6 +160,17 @@ class Layers:
                 if temporary.exists():
                     self._trash.put(temporary)
             return self.info(unpacked.diff_id)
+
+    def settle_links(self, diff_ids: Sequence[str]) -> None:
+        """Make the hard links across layers of an image, given by its layers, lowest first.
+
+        Raises InvalidError for a link to nothing, NoSpaceError.
+        """
+        for number, diff_id in enumerate(diff_ids):
+            if (self.folder(diff_id) / "links").exists():
+                with self._one_at_a_time(diff_id):
+                    below = [self.path(one) for one in reversed(diff_ids[:number])]
+                    oldlinks.settle(self.folder(diff_id), below)
 
     def _commit(self, temporary: Path, unpacked: Unpacked, blob: BlobInfo | None) -> None:
         with self._db.transaction():
@@ -324,6 +335,8 @@ def _unpack(
         ):
             applier.apply(TarStream(pieces, journal))
         journal.finish()
+    if applier.waiting:
+        oldlinks.keep(folder, applier.waiting)
     for _ in iter(lambda: source.read(1 << 20), b""):
         pass
     if not is_compressed(source.head):

@@ -32,6 +32,10 @@ def visible(lowers: Sequence[Path]) -> list[Path]:
     return shown
 
 
+def _is_folder(place: bytes) -> bool:
+    return stat.S_ISDIR(os.lstat(place).st_mode)
+
+
 class Lowers:
     """A read-only stack of layers, the top one first."""
 
@@ -42,7 +46,8 @@ class Lowers:
         """The folders or the one file that make up `path` (no links followed), top first."""
         found = self._roots
         for part in path.split(b"/") if path else ():
-            found = self._step(found, part)
+            # A link on the way would lead out of the layers: nothing lies below what is no folder.
+            found = self._step([place for place in found if _is_folder(place)], part)
         return found
 
     def _step(self, folders: list[bytes], name: bytes) -> list[bytes]:

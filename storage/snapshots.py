@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..host.errors import ConflictError, InvalidError, NoSpaceError, NotFoundError
 from . import overlay, treetar
-from .changes import Change, compare
+from .changes import Change, compare, differs
 from .db import Database
 from .initlayer import InitLayers
 from .layers import Layers
@@ -165,6 +165,10 @@ class Snapshots:
     def changes(self, snapshot: str) -> list[Change]:
         """What differs from the image, as `docker diff` lists it, sorted by path."""
         return compare(self.upper(snapshot), self._lowers(snapshot))
+
+    def is_changed(self, snapshot: str) -> bool:
+        """Whether `changes` would list anything: told at the first of them."""
+        return differs(self.upper(snapshot), self._lowers(snapshot))
 
     def diff_tar(self, snapshot: str) -> Iterator[bytes]:
         """The writable layer as an OCI layer's tar. Pause the container for a consistent one."""
