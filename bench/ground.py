@@ -202,4 +202,3 @@ class Floor(Engine):
             folder.mkdir()
             pipe = f"set -o pipefail; curl -sSf {url} | {unpack} | tar -x -C {folder}"
             peers.command(["bash", "-c", pipe])
-

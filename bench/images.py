@@ -93,7 +93,9 @@ class Bench:
         """Markdown: medians, ours as a ratio of each, and what a sync after it takes."""
         names = [kind.name for kind in ENGINES]
         lines = [
-            "| seconds | " + " | ".join(names) + " | bay / faster peer | bay / floor | sync after bay |",
+            "| seconds | "
+            + " | ".join(names)
+            + " | bay / faster peer | bay / floor | sync after bay |",
             "|" + "---|" * (len(names) + 4),
         ]
         for what, taken in self.times.items():

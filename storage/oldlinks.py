@@ -148,5 +148,6 @@ def _describe(own: int | bytes, below: os.stat_result, place: bytes) -> None:
 def _missing(path: bytes, target: bytes) -> InvalidError:
     shown, to = (repr(name[:200].decode("utf-8", "backslashreplace")) for name in (path, target))
     return InvalidError(
-        f"cannot unpack {shown}: a hard link to {to}, which is neither in this layer nor in one below"
+        f"cannot unpack {shown}: a hard link to {to}, which is neither in this layer nor in one"
+        " below"
     )

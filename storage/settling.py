@@ -48,7 +48,7 @@ class Settling:
 
     @contextlib.contextmanager
     def making(self) -> Iterator[None]:
-        """While inside, a layer is being made: a sync now would wait for it, and it for the sync."""
+        """While inside, a layer is being made: a sync now would hold it up."""
         with self._idle:
             self._working += 1
         try:

@@ -79,7 +79,7 @@ def test_nothing_outside_is_touched(case: Case, base: Path, store: Store) -> Non
 
 
 def assert_image(store: Store, diff_id: str, outcome: str) -> None:
-    """An image is made of the layer alone, unless it links to what only a layer below could have."""
+    """An image is made of it alone, unless it links to what only a layer below could have."""
     config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [diff_id]}}).encode()
     if outcome == WAITS:
         with pytest.raises(InvalidError, match="neither in this layer nor in one below"):

@@ -92,7 +92,7 @@ def test_a_link_to_no_file_below_makes_no_image(
     below: tuple[bytes, ...], link: tuple[bytes, ...], store: Store
 ) -> None:
     low, top = layer(store, *below), layer(store, *link)
-    with pytest.raises(InvalidError, match="hard link to .* neither in this layer nor"):
+    with pytest.raises(InvalidError, match=r"hard link to .* neither in this layer nor"):
         put(store, low, top)
     assert store.images.all() == []
 
