@@ -294,7 +294,7 @@ class Applier:
         os.link(name, base, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
 
     def _may_be_below(self, target: list[bytes]) -> bool:
-        """Whether a layer below can show what is at this path: nothing of ours stands in the way."""
+        """Whether a layer below can show what is at this path: nothing of ours is there."""
         folder = self._tree.fd
         for depth, part in enumerate(target):
             found = self._tree.lstat(folder, part)
