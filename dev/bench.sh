@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make bench`: ours beside docker, podman and the bare runtimes, interleaved; arguments go through.
-# `dev/bench.sh NAME …` runs bench/NAME.py: `network`, …; without a name it is `latency`.
+# `dev/bench.sh NAME …` runs bench/NAME.py: `network`, `images`, …; without a name it is `latency`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || exec sudo "$0" "$@"
