@@ -216,6 +216,7 @@ class Joining:
     ) -> Json:
         """Docker's settings of an endpoint, names included."""
         filled = netviews.settings(given, network, endpoint)
+        self.state.touch(network.id)
         if network.user_defined:
             filled["DNSNames"] = netviews.dns_names(container, given or {})
         return filled

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from ..host.errors import BayError
-from . import netlinks
+from . import netlinks, netviews
 from .netmodel import Endpoint, Network
 from .netstate import NetState, Roster
 from .types import Container
+
+
+@dataclass
+class _Index:
+    """Who is called what on one network, as of a `version` of it: a query costs one look-up."""
+
+    version: int
+    suffix: str
+    names: dict[str, list[Endpoint]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
 
 
 class Names:
@@ -18,6 +29,7 @@ class Names:
     def __init__(self, state: NetState, roster: Roster) -> None:
         self._state = state
         self._roster = roster
+        self._indexes: dict[str, _Index] = {}
 
     def addresses(self, asking: str, name: str, version: int) -> list[str] | None:
         """The addresses of that IP version `name` has for the container `asking`, shuffled.
@@ -27,21 +39,24 @@ class Names:
         """
         asker = self._container(asking)
         name = self._linked(asker, name) if asker is not None else name
-        found: list[str] | None = None
-        for network, endpoint in self._around(asking):
-            if self._is_called(endpoint, network, name):
-                address = endpoint.ipv4 if version == 4 else endpoint.ipv6
-                found = [*(found or []), *([address] if address else [])]
-        if found:
+        called: list[Endpoint] = []
+        for index in self._around(asking):
+            called += index.names.get(name, ())
+            if name.endswith(index.suffix):
+                called += index.names.get(name[: -len(index.suffix)], ())
+        if not called:
+            return None
+        found = [it.ipv4 if version == 4 else it.ipv6 for it in called]
+        found = [address for address in found if address]
+        if len(found) > 1:
             random.shuffle(found)
         return found
 
     def name_of(self, asking: str, address: str) -> str | None:
         """The name of whoever has that address on a network of `asking`: `name.network`."""
-        for network, endpoint in self._around(asking):
-            if address in (endpoint.ipv4, endpoint.ipv6):
-                owner = self._container(endpoint.container)
-                return f"{owner.name}.{network.name}" if owner is not None else None
+        for index in self._around(asking):
+            if address in index.owners:
+                return index.owners[address]
         return None
 
     def has_way_out(self, container: str) -> bool:
@@ -52,28 +67,32 @@ class Names:
             if (network := self._state.networks.get(endpoint.network)) is not None
         )
 
-    def _around(self, asking: str) -> Iterator[tuple[Network, Endpoint]]:
-        """Every endpoint on the user networks that `asking` is on."""
-        own = {endpoint.network for endpoint in self._state.endpoints.get(asking, [])}
-        for key in own:
-            network = self._state.networks.get(key)
-            if network is not None and network.user_defined:
-                for endpoint in self._state.on(key):
-                    yield network, endpoint
+    def _around(self, asking: str) -> Iterator[_Index]:
+        """The indexes of the user networks that `asking` is on, made anew where out of date."""
+        for endpoint in self._state.endpoints.get(asking, ()):
+            network = self._state.networks.get(endpoint.network)
+            if network is None or not network.user_defined:
+                continue
+            index = self._indexes.get(network.id)
+            version = self._state.version(network.id)
+            if index is None or index.version != version:
+                index = self._index(network, version)
+                kept = {k: v for k, v in self._indexes.items() if k in self._state.networks}
+                self._indexes = {**kept, network.id: index}
+            yield index
 
-    def _is_called(self, endpoint: Endpoint, network: Network, name: str) -> bool:
-        owner = self._container(endpoint.container)
-        if owner is None:
-            return False
-        if name.endswith("." + network.name.lower()):
-            name = name[: -len(network.name) - 1]
-        settings = owner.networks.get(network.name) or {}
-        return (
-            name == owner.name.lower()
-            or name == owner.id[:12]
-            or name == str(owner.config.get("Hostname") or "").lower()
-            or any(name == str(each).lower() for each in settings.get("Aliases") or [])
-        )
+    def _index(self, network: Network, version: int) -> _Index:
+        index = _Index(version, "." + network.name.lower())
+        for endpoint in self._state.on(network.id):
+            owner = self._container(endpoint.container)
+            if owner is None:
+                continue
+            settings = owner.networks.get(network.name) or {}
+            for name in netviews.dns_names(owner, settings):
+                index.names.setdefault(name.lower(), []).append(endpoint)
+            for address in endpoint.addresses:
+                index.owners[address] = f"{owner.name}.{network.name}"
+        return index
 
     def _linked(self, asker: Container, name: str) -> str:
         """The container behind a name that `--link` gave it, for this asker only."""

@@ -39,6 +39,7 @@ class NetState:
         self.endpoints: dict[str, list[Endpoint]] = {}
         self.ports: dict[str, list[PortRow]] = {}
         self._addresses: dict[tuple[str, int], Addresses] = {}
+        self._versions: dict[str, int] = {}
 
     def load(self) -> None:
         """Read the journal; blocks."""
@@ -64,6 +65,7 @@ class NetState:
     def drop_network(self, network: Network) -> None:
         """Have it in memory no longer."""
         self.networks.pop(network.id, None)
+        self._versions.pop(network.id, None)
         for version in (4, 6):
             self._addresses.pop((network.id, version), None)
 
@@ -97,6 +99,14 @@ class NetState:
             for endpoint in endpoints
             if endpoint.network == network
         ]
+
+    def version(self, network: str) -> int:
+        """A number that is another one whenever who is on the network, or called what, changed."""
+        return self._versions.get(network, 0)
+
+    def touch(self, network: str) -> None:
+        """Something about a network's members is new."""
+        self._versions[network] = self._versions.get(network, 0) + 1
 
     def subnets(self) -> list[AnyNetwork]:
         """The subnets of every network."""
@@ -143,6 +153,7 @@ class NetState:
             sysctls=endpoint_sysctls(str(options.get(SYSCTLS) or "")),
         )
         own.append(endpoint)
+        self.touch(network.id)
         return endpoint
 
     def _new_key(self) -> str:
@@ -155,6 +166,7 @@ class NetState:
     def free(self, endpoints: Iterable[Endpoint]) -> None:
         """These endpoints are gone: their addresses may be given to others."""
         for endpoint in list(endpoints):
+            self.touch(endpoint.network)
             for address in endpoint.addresses:
                 pool = self._addresses.get((endpoint.network, 6 if ":" in address else 4))
                 if pool is not None:

@@ -146,6 +146,8 @@ class Networks:
         for name, settings in container.networks.items():
             if settings.get("DNSNames"):
                 settings["DNSNames"] = netviews.dns_names(container, container.networks[name])
+        for endpoint in self._state.endpoints.get(container.id, []):
+            self._state.touch(endpoint.network)
 
     async def reconcile(self, alive: set[str]) -> None:
         """Release everything that belongs to a container that is not `alive` (full ids)."""

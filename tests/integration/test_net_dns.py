@@ -81,6 +81,7 @@ async def test_names_aliases_and_short_ids_are_found(harbour: Harbour) -> None:
     assert await ask(harbour, two, "one", AAAA) == (0, [one.networks["red"]["GlobalIPv6Address"]])
     assert await ask(harbour, two, "one", MX) == (0, [])
     one.name = "renamed"
+    harbour.networks.renamed(one)
     assert await ask(harbour, two, "renamed") == found
 
 
