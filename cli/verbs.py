@@ -133,6 +133,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "system": (
         "Manage the engine's host",
         {
+            "check": "check:CHECK",
             "df": "df:DF",
             "dial-stdio": "engine:DIAL",
             "events": "events:EVENTS",

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from ..host import clock, files
@@ -16,6 +17,7 @@ from ..storage.starter import build_starter
 from ..storage.store import Store
 from . import departure
 from .build.builder import Builder
+from .check import Check
 from .containers import Containers
 from .context import Context
 from .events import Events
@@ -114,6 +116,7 @@ class Engine:
         lifecycle = Lifecycle(context)
         self.containers = Containers(context, lifecycle)
         self.inside = Inside(context)
+        self._context = context
         self.snapshots = ContainerSnapshots(context, lifecycle)
         self._stack.push_async_callback(departure.stop_tasks, context)
         await reconcile(context, lifecycle)
@@ -149,6 +152,10 @@ class Engine:
         from .info import version
 
         return await version(self)
+
+    def check(self, repair: bool) -> AsyncIterator[Json]:
+        """Read back all that is stored, told as it goes; see `Check.run`."""
+        return Check(self._context, self.images.repairs).run(repair)
 
     async def purge(self) -> None:
         """Remove every container and all this engine made in the kernel; repeatable.

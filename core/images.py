@@ -31,6 +31,7 @@ from .registry.progress import Progress
 from .registry.repository import Repository, Wire
 from .registry.retry import Retry
 from .registry.transport import Transport
+from .repair import Repairs
 from .types import Container, Json
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class Images:
         self._transport = Transport()
         self._retry = Retry()
         self._pulls = Pulls(store, self._transport, Registries.load, self._retry)
+        self.repairs = Repairs(store, self._transport, self._retry)
         self._pushes = Pushes(store, self._transport, Registries.load, self._retry)
 
     def close(self) -> None:

@@ -79,6 +79,16 @@ class Blobs:
         except FileNotFoundError:
             raise NotFoundError(f"No such blob: {digest}") from None
 
+    def all(self) -> list[str]:
+        """The digests of all blobs here, sorted."""
+        return sorted(
+            f"{folder.name}:{entry.name}"
+            for folder in self._root.iterdir()
+            if folder.name != "partial"
+            for entry in folder.iterdir()
+            if digests.is_digest(f"{folder.name}:{entry.name}")
+        )
+
     def remove(self, digest: str) -> None:
         """Remove the blob and its partial download, where they are there."""
         files.unlink(self.path(digest))

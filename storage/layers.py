@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..host import syscalls
 from ..host.errors import ConflictError, InvalidError, NotFoundError
 from . import digests, oldlinks
 from .ahead import read_ahead
@@ -171,6 +172,40 @@ class Layers:
                 with self._one_at_a_time(diff_id):
                     below = [self.path(one) for one in reversed(diff_ids[:number])]
                     oldlinks.settle(self.folder(diff_id), below)
+
+    def renew(self, diff_id: str, chunks: Iterable[bytes], media_type: str | None) -> None:
+        """Unpack a layer that is here once more, in the place of what is on the disk.
+
+        No container may have it mounted. Raises as `apply` does; then all is as it was.
+        """
+        with self._one_at_a_time(diff_id), self.lease(diff_id):
+            self.info(diff_id)
+            temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=self._root))
+            try:
+                unpacked = _unpack(temporary, chunks, None)
+                unpacked.verify(diff_id, None)
+                # As a new layer: until it is on the disk, a power cut makes it suspect.
+                changed = "UPDATE layers SET boot=?, size=?, tar_size=? WHERE diff_id=?"
+                sizes = (unpacked.size, unpacked.tar_size)
+                self._db.execute(changed, self.settling.boot, *sizes, diff_id)
+                target = self.folder(diff_id)
+                if target.exists():
+                    syscalls.exchange(str(temporary), str(target))
+                else:
+                    os.rename(temporary, target)
+                blob = unpacked.blob(media_type)
+                if blob is not None:
+                    self.add_blob(diff_id, blob)
+            finally:
+                if temporary.exists():
+                    self._trash.put(temporary)
+        self.settling.request()
+
+    def strays(self) -> list[str]:
+        """Folders that no row speaks of, but for those being made."""
+        present = {one.name for one in self._root.iterdir() if not one.name.startswith("tmp-")}
+        # The rows after the folders: a layer's folder comes first, and both in one transaction.
+        return sorted(present - {digests.split(diff_id)[1] for diff_id in self.all()})
 
     def _commit(self, temporary: Path, unpacked: Unpacked, blob: BlobInfo | None) -> None:
         with self._db.transaction():

@@ -61,6 +61,19 @@ async def network_stream(call: Call) -> web.StreamResponse:
     return await stream_json(call, call.engine.networks.live.stream())
 
 
+@route("GET", "/bay/system/check", streaming=True)
+async def check(call: Call) -> web.StreamResponse:
+    """Read back every blob and layer, and change nothing."""
+    return await stream_json(call, call.engine.check(repair=False))
+
+
+@route("POST", "/bay/system/check", streaming=True)
+async def repair(call: Call) -> web.StreamResponse:
+    """The same; with `Repair` damaged layers are pulled again."""
+    body = await call.body({"Repair": "bool"})
+    return await stream_json(call, call.engine.check(repair=bool(body.get("Repair"))))
+
+
 @route("GET", "/bay/samples")
 async def samples(call: Call) -> web.StreamResponse:
     """Every container's figures of the last seconds, one a second."""
