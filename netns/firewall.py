@@ -25,6 +25,8 @@ table inet %s {
   set others { type ifname; }
   set nets4 { type ipv4_addr; flags interval; }
   set nets6 { type ipv6_addr; flags interval; }
+  set hidden4 { type ipv4_addr; flags interval; }
+  set hidden6 { type ipv6_addr; flags interval; }
   set masq4 { type ipv4_addr; flags interval; }
   set masq6 { type ipv6_addr; flags interval; }
 
@@ -33,8 +35,8 @@ table inet %s {
     iifname @bridges ip daddr 127.0.0.0/8 drop
     iifname @bridges accept
     iifname "lo" accept
-    ip daddr @nets4 drop
-    ip6 daddr @nets6 drop
+    ip daddr @hidden4 drop
+    ip6 daddr @hidden6 drop
   }
   chain published {
     dnat ip to ip daddr . meta l4proto . th dport map @pub4h
@@ -182,6 +184,9 @@ class Firewall:
             elements.append(("internal", name))
         for address in bridge.addresses:
             elements.append((f"nets{address.version}", str(address.network)))
+            if bridge.masquerade or bridge.internal:
+                # Of others, answers come to the containers' own addresses.
+                elements.append((f"hidden{address.version}", str(address.network)))
             if bridge.masquerade and not bridge.internal:
                 elements.append((f"masq{address.version}", str(address.network)))
         return [f"{verb} element inet {self.table} {kind} {{ {it} }}" for kind, it in elements]

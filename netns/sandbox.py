@@ -22,7 +22,8 @@ def make(host: Netlink, path: Path, ends: Sequence[tuple[Segment, Attachment]]) 
     made = Namespace.create(path)
     try:
         with made:
-            bridge.loopback_up(made)
+            if not ends:  # an end brings lo up with itself
+                bridge.loopback_up(made)
             for on, end in ends:
                 plug(host, made, on, end)
     except BaseException:

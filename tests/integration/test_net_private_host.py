@@ -108,6 +108,53 @@ def test_containers_reach_outside_as_the_host_and_internal_ones_do_not(
         assert ask(host.host, target) != ""
 
 
+def test_without_masquerading_the_containers_own_address_is_seen(
+    place: tuple[PrivateHost, EngineProcess], run: Callable[..., str]
+) -> None:
+    """Answers come in, and nothing that was not asked for."""
+    host, engine = place
+    option = "com.docker.network.bridge.enable_ip_masquerade=false"
+    engine.bay("network", "create", "-o", option, "open", check=True)
+    run("one", "--network", "open", "-p", "8080:80")
+    own = address(engine, "one", "open")
+    host.sh(f"ip route replace 172.16.0.0/12 via {HOST}", where=host.neighbour)
+    with served(host.neighbour.run), served(at(engine, "one")):
+        assert ask((engine, "one"), OUTSIDE) == own
+        assert barred(host.neighbour, own)
+        assert ask(host.neighbour, HOST, 8080) == NEIGHBOUR
+
+
+def test_options_of_a_network_and_names_of_the_host(
+    place: tuple[PrivateHost, EngineProcess], run: Callable[..., str]
+) -> None:
+    """Range, spare addresses, MTU, where ports are published, and `host-gateway`."""
+    host, engine = place
+    words = ["--subnet", "10.99.0.0/16", "--ip-range", "10.99.7.0/28", "--gateway", "10.99.0.1"]
+    words += ["--aux-address", "printer=10.99.7.1", "-o", "com.docker.network.driver.mtu=1300"]
+    words += ["-o", f"com.docker.network.bridge.host_binding_ipv4={HOST}", "ranged"]
+    engine.bay("network", "create", *words, check=True)
+    run(
+        "one",
+        "--network",
+        "ranged",
+        "-p",
+        "8080:80",
+        "--add-host",
+        "host.docker.internal:host-gateway",
+    )
+    assert address(engine, "one", "ranged") in ("10.99.7.0", "10.99.7.2")
+    link = engine.bay("exec", "one", "ip", "link", "show", "eth0", check=True).stdout
+    assert "mtu 1300" in link
+    bindings = engine.inspect("one")["NetworkSettings"]["Ports"]["80/tcp"]
+    assert bindings == [{"HostIp": HOST, "HostPort": "8080"}]
+    with served(at(engine, "one")):
+        assert ask(host.neighbour, HOST, 8080) == NEIGHBOUR
+        assert barred(host.host, "127.0.0.1", 8080)
+    with served(host.host.run, 9091):
+        fetched = engine.bay("exec", "one", "nc", "host.docker.internal", "9091", check=True)
+        assert fetched.stdout == address(engine, "one", "ranged")
+
+
 def test_networks_are_apart_and_meet_at_published_ports(
     place: tuple[PrivateHost, EngineProcess], run: Callable[..., str]
 ) -> None:
