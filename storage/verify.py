@@ -137,13 +137,14 @@ class _Expected:
         else:
             self._place(_join(folder, base), entry)
 
-    def _folder(self, parts: list[bytes]) -> bytes:
+    def _folder(self, parts: list[bytes], *, needed: bool = True) -> bytes:
         """The folder's path with links resolved; as it is written when it is not there."""
         path = b"/".join(parts)
         try:
             return self._tree.real(self._tree.folder(path))
         except OSError:
-            self._missing[path] = None
+            if needed:
+                self._missing[path] = None
             return path
 
     def _place(self, path: bytes, entry: Entry) -> None:
@@ -151,7 +152,7 @@ class _Expected:
         if entry.kind == tar.HARDLINK:
             target = clean(entry.link)
             name = target.pop()
-            linked = _join(self._folder(target), name)
+            linked = _join(self._folder(target, needed=False), name)
             if linked not in self._entries:
                 self._copied.add(linked)
             entry = self._entries.get(linked, entry)
