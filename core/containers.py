@@ -126,6 +126,8 @@ class Containers:
         deleted, freed = [], 0
         for container in listing.prunable(self.all(), filters):
             size = await offload_long(self._context.store.snapshots.size, container.id)
+            saved = await offload(self._context.store.saved.of, container.id)
+            size += sum(one.size for one in saved)
             try:
                 await removal.remove(self._context, container, force=False, volumes=False)
             except BayError:

@@ -22,6 +22,7 @@ from .containers import Containers
 from .context import Context
 from .events import Events
 from .execs import Execs
+from .filters import Filters
 from .images import Images
 from .inside import Inside
 from .layerviews import LayerViews
@@ -30,6 +31,7 @@ from .live import Lives
 from .logrotation import Rotation
 from .networks import Networks
 from .options import Options
+from .pruning import Preview
 from .reconcile import reconcile, start_wanted
 from .roster import Roster
 from .runtime import Runtime
@@ -156,6 +158,10 @@ class Engine:
     def check(self, repair: bool) -> AsyncIterator[Json]:
         """Read back all that is stored, told as it goes; see `Check.run`."""
         return Check(self._context, self.images.repairs).run(repair)
+
+    async def prunable(self, kinds: list[str], everything: bool, filters: Filters) -> Json:
+        """What a prune would remove; see `Preview.of`."""
+        return await Preview(self._context, self.builder).of(kinds, everything, filters)
 
     async def purge(self) -> None:
         """Remove every container and all this engine made in the kernel; repeatable.

@@ -13,7 +13,7 @@ from ..storage.images import Image
 from ..storage.reference import Reference, parse
 from ..storage.store import Store
 from .filters import check, flag
-from .imagefilters import PRUNED, select
+from .imagefilters import PRUNED, Named, select
 from .imageviews import chain_ids
 from .types import Container, Json
 
@@ -43,20 +43,30 @@ class Removal:
                 return self._by_id(image, force)
             return self._by_name(image, text, force)
 
-    def prune(self, filters: Mapping[str, list[str]]) -> Json:
-        """Remove the images that nothing uses: those without a tag, or all (`dangling=false`)."""
+    def prunable(self, filters: Mapping[str, list[str]]) -> list[Named]:
+        """What `prune` removes: images without a tag, or all (`dangling=false`), that nothing uses.
+
+        Raises InvalidError for a bad filter.
+        """
         check(filters, PRUNED)
         dangling = flag(filters, "dangling") is not False
         others = {key: values for key, values in filters.items() if key != "dangling"}
+        used = {one.image for one in self._in_use()}
+        return [
+            named
+            for named in select(self._store, others)
+            if named.image.id not in used and not (dangling and named.tags)
+        ]
+
+    def prune(self, filters: Mapping[str, list[str]]) -> Json:
+        """Remove what `prunable` lists; Docker's report."""
         deleted: list[Json] = []
         freed = 0
-        for named in select(self._store, others):
-            if dangling and named.tags:
-                continue
+        for named in self.prunable(filters):
             with self._store.db.transaction():
                 image = named.image
                 if any(one.image == image.id for one in self._in_use()):
-                    continue
+                    continue  # a container was made of it meanwhile
                 for name in [*named.tags, *named.digests]:
                     deleted.append(self._untag(image, name))
                 records, size = self._delete(image)

@@ -63,6 +63,11 @@ class Images:
         self.repairs = Repairs(store, self._transport, self._retry)
         self._pushes = Pushes(store, self._transport, Registries.load, self._retry)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is pulled or pushed: its files are not to be swept."""
+        return bool(self._pulls.active or self._pushes.active)
+
     def close(self) -> None:
         """Close the connections that wait for the next pull."""
         self._transport.close()
@@ -145,7 +150,7 @@ class Images:
         removal = Removal(self._store, self._in_use)
         report = await offload_long(removal.prune, filters)
         self._tell_removal(removal)
-        if flag(filters, "dangling") is False and not (self._pulls.active or self._pushes.active):
+        if flag(filters, "dangling") is False and not self.busy:
             # Asked for all: then also what cancelled pulls left to go on with, and stray layers.
             swept = await offload_long(self._store.collect, 0)
             report["SpaceReclaimed"] += swept.size

@@ -227,9 +227,13 @@ class Networks:
         await self._forget(network)
         self._emit("destroy", network)
 
+    def prunable(self, filters: netquery.Filters) -> builtins.list[Network]:
+        """The user's networks that nothing runs on. Raises InvalidError for a bad filter."""
+        return netquery.prunable(self._state, filters)
+
     async def prune(self, filters: netquery.Filters | None = None) -> Json:
         """Remove the user's networks nothing runs on: {"NetworksDeleted": [name]}."""
-        gone = netquery.prunable(self._state, filters or {})
+        gone = self.prunable(filters or {})
         for network in gone:
             await self._forget(network)
             self._emit("destroy", network)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..host import clock
 from ..host.errors import ConflictError, InvalidError
@@ -104,21 +104,28 @@ class Volumes:
         await offload_long(self._store.volumes.remove, volume.name)
         self._events.emit("volume", "destroy", volume.name, {"driver": "local"})
 
-    async def prune(self, filters: Filters) -> Json:
-        """Remove what no container refers to: the anonymous ones, with the filter `all` every."""
+    async def prunable(self, filters: Filters, without: Collection[str] = ()) -> Sequence[Volume]:
+        """What `prune` removes, also if the containers `without` were gone.
+
+        The anonymous ones, with the filter `all` every. Raises InvalidError for a bad filter.
+        """
         for key in filters:
             if key not in _PRUNE:
                 raise InvalidError(f"invalid filter '{key}'")
         everything = any(value in ("1", "true") for value in filters.get("all", []))
-        used = self._used()
+        used = self._used(without)
+        return [
+            volume
+            for volume in await offload(self._store.volumes.all)
+            if volume.name not in used
+            and (everything or volume.anonymous)
+            and filtering.label_filters(filters, volume.labels)
+        ]
+
+    async def prune(self, filters: Filters) -> Json:
+        """Remove what no container refers to; see `prunable`."""
         deleted, freed = [], 0
-        for volume in await offload(self._store.volumes.all):
-            if volume.name in used or not (everything or volume.anonymous):
-                continue
-            if not filtering.match_labels(volume.labels, filters.get("label", [])):
-                continue
-            if any(filtering.match_labels(volume.labels, [x]) for x in filters.get("label!", [])):
-                continue
+        for volume in await self.prunable(filters):
             freed += await offload_long(tree_size, volume.path)
             await self.remove(volume.name)
             deleted.append(volume.name)
@@ -144,10 +151,11 @@ class Volumes:
             )
         ]
 
-    def _used(self) -> set[str]:
+    def _used(self, without: Collection[str] = ()) -> set[str]:
         return {
             point["Name"]
             for container in self._containers()
+            if container.id not in without
             for point in container.mounts
             if point["Type"] == "volume" and point.get("Name")
         }

@@ -89,6 +89,10 @@ class Blobs:
             if digests.is_digest(f"{folder.name}:{entry.name}")
         )
 
+    def partials(self) -> list[tuple[str, int]]:
+        """The files of downloads that were cut short: names and bytes."""
+        return [(one.name, one.stat().st_size) for one in (self._root / "partial").iterdir()]
+
     def remove(self, digest: str) -> None:
         """Remove the blob and its partial download, where they are there."""
         files.unlink(self.path(digest))

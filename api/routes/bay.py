@@ -74,6 +74,13 @@ async def repair(call: Call) -> web.StreamResponse:
     return await stream_json(call, call.engine.check(repair=bool(body.get("Repair"))))
 
 
+@route("GET", "/bay/prune")
+async def prune(call: Call) -> web.StreamResponse:
+    """What a prune would remove now."""
+    kinds = [kind for text in call.texts("kinds") for kind in text.split(",") if kind]
+    return reply(await call.engine.prunable(kinds, call.flag("all"), call.filters()))
+
+
 @route("GET", "/bay/samples")
 async def samples(call: Call) -> web.StreamResponse:
     """Every container's figures of the last seconds, one a second."""

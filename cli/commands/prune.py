@@ -8,13 +8,19 @@ from typing import Any
 from ..app import App
 from ..command import Command
 from ..flags import Flag, Parsed, switch
-from ..listing import filter_flag, parse_filters
+from ..listing import Listing, filter_flag, parse_filters
 from ..units import human_size
 
 Json = dict[str, Any]
 
 _FILTER = filter_flag("Only what matches, for example until=24h or label=x", short="")
 _FORCE = switch("force", "Don't ask", "f")
+_DRY = switch("dry-run", "Only list what would go, and the space that would come back")
+
+PREVIEW = Listing(
+    headers={"Kind": "TYPE", "ID": "ID", "Name": "NAME", "Size": "SIZE"},
+    columns=("Kind", "ID", "Name", "Size"),
+)
 
 
 def confirm(app: App, question: str, sure: bool) -> bool:
@@ -41,6 +47,24 @@ def prune(app: App, kind: str, filters: dict[str, list[str]] | None) -> int:
     return int(found.get("SpaceReclaimed") or 0)
 
 
+def preview(app: App, kinds: str, everything: bool, filters: dict[str, list[str]] | None) -> None:
+    """Say what a prune would remove."""
+    found = app.client.get("/bay/prune", kinds=kinds, all=everything or None, filters=filters)
+    rows = [
+        {
+            "Kind": one["Kind"],
+            "ID": one["Id"].removeprefix("sha256:")[:12],
+            "Name": one["Name"] if one["Name"] != one["Id"] else one["Name"][:12],
+            "Size": human_size(one["Size"]),
+        }
+        for one in found["Items"]
+    ]
+    if rows:
+        PREVIEW.show(rows)
+        app.out()
+    app.out(f"Total reclaimable space: {human_size(found['SpaceReclaimed'])}")
+
+
 def _line(one: Any) -> str:
     """An image's entry says whether a name or the image itself went; the others are names."""
     if not isinstance(one, dict):
@@ -58,6 +82,9 @@ def _verb(noun: str, kind: str, question: str, summary: str, *more: Flag) -> Com
             filters["dangling"] = ["false"]
         if wide and kind == "volumes":
             filters["all"] = ["true"]
+        if parsed["dry-run"]:
+            preview(app, kind, False, filters or None)
+            return
         text = _WIDE.get(kind, question) if wide else question
         if not confirm(app, text, parsed["force"]):
             return
@@ -65,7 +92,7 @@ def _verb(noun: str, kind: str, question: str, summary: str, *more: Flag) -> Com
         if kind != "networks":
             app.out(f"Total reclaimed space: {human_size(freed)}")
 
-    return Command(f"{noun} prune [OPTIONS]", summary, run, flags=(*more, _FILTER, _FORCE))
+    return Command(f"{noun} prune [OPTIONS]", summary, run, flags=(*more, _DRY, _FILTER, _FORCE))
 
 
 _WIDE = {
@@ -111,10 +138,16 @@ def run_system(app: App, parsed: Parsed) -> None:
         if parsed["all"]
         else "all dangling images"
     )
+    what.append("all build cache" if parsed["all"] else "unused build cache")
+    filters = parse_filters(parsed["filter"]) or {}
+    if parsed["dry-run"]:
+        kinds = "containers,networks,images,build-cache"
+        kinds += ",volumes" if parsed["volumes"] else ""
+        preview(app, kinds, parsed["all"], filters or None)
+        return
     question = "This will remove:\n" + "".join(f"  - {one}\n" for one in what)
     if not confirm(app, question, parsed["force"]):
         return
-    filters = parse_filters(parsed["filter"]) or {}
     freed = prune(app, "containers", filters or None)
     # A network has no `until` of volumes and the like: each kind gets what it understands.
     freed += prune(app, "networks", filters or None)
@@ -123,6 +156,14 @@ def run_system(app: App, parsed: Parsed) -> None:
         freed += prune(app, "volumes", of_volumes or None)
     of_images = {**filters, "dangling": ["false"]} if parsed["all"] else filters
     freed += prune(app, "images", of_images or None)
+    until = {"until": filters["until"]} if "until" in filters else None
+    cache: Json = app.client.post("/build/prune", all=parsed["all"] or None, filters=until) or {}
+    if cache.get("CachesDeleted"):
+        app.out("Deleted build cache objects:")
+        for one in cache["CachesDeleted"]:
+            app.out(one)
+        app.out()
+    freed += int(cache.get("SpaceReclaimed") or 0)
     app.out(f"Total reclaimed space: {human_size(freed)}")
 
 
@@ -132,6 +173,7 @@ SYSTEM = Command(
     run_system,
     flags=(
         switch("all", "All images no container uses, not only those without a name", "a"),
+        _DRY,
         _FILTER,
         _FORCE,
         switch("volumes", "Anonymous volumes too"),
