@@ -96,6 +96,32 @@ async def test_an_alias_of_two_has_both_addresses(harbour: Harbour) -> None:
     assert await ask(harbour, members[0], "web") == (0, expected)
 
 
+async def test_no_query_is_lost_while_members_come_and_go(harbour: Harbour) -> None:
+    """Each is sent once, and waited for: a lost one would fail the client's five seconds."""
+    one = await harbour.start("one", "red")
+    others = [harbour.container(f"c{n}", "red") for n in range(5)]
+    message, answers, done = encode("one", A), [0], threading.Event()
+
+    def work() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(10)
+            client.connect(("127.0.0.11", 53))
+            while not done.is_set():
+                client.send(message)
+                assert decode(client.recv(512), message)[0] == dnswire.NOERROR
+                answers[0] += 1
+
+    asking = asyncio.create_task(asyncio.to_thread(harbour.inside, one, work))
+    for _ in range(3):
+        await asyncio.gather(*(harbour.networks.join(it) for it in others))
+        await harbour.networks.connect("blue", one, {})
+        await harbour.networks.disconnect("blue", one)
+        await asyncio.gather(*(harbour.networks.leave(it.id) for it in others))
+    done.set()
+    await asking
+    assert answers[0] > 10
+
+
 async def test_addresses_lead_back_to_names(harbour: Harbour) -> None:
     one, two = await harbour.start("one", "red"), await harbour.start("two", "red")
     reverse = ".".join(reversed(one.networks["red"]["IPAddress"].split("."))) + ".in-addr.arpa"

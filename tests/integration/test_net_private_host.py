@@ -209,6 +209,13 @@ def test_ipv6_is_published_to_containers_with_it_and_without(
         assert barred(host.neighbour, settings["GlobalIPv6Address"])
     with served(host.neighbour.run):
         assert ask((engine, "six"), NEIGHBOUR6) == HOST6
+    # A container that has nothing else is reached by IPv4 through the engine.
+    body = {"Name": "only", "EnableIPv4": False, "EnableIPv6": True}
+    assert engine.api("POST", "/networks/create", body).status == 201
+    run("only", "--network", "only", "-p", "127.0.0.1:8087:80", "-p", "8088:80")
+    with served(at(engine, "only")):
+        assert ask(host.host, "127.0.0.1", 8087) != ""
+        assert ask(host.neighbour, HOST6, 8088) == NEIGHBOUR6
 
 
 def test_udp_is_published_to_the_neighbour(
