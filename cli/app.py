@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from ..client.client import Client
 from ..client.hosts import Host, Tls, default_host, parse_host
 from ..host.errors import InvalidError
+from ..host.light import TYPE_CHECKING, Any, cached_property
 
 if TYPE_CHECKING:
     from .config import Config
@@ -23,7 +22,7 @@ class App:
     def __init__(self, options: Parsed) -> None:
         self.options = options
 
-    @functools.cached_property
+    @cached_property
     def host(self) -> Host:
         """The engine to talk to, as Docker finds it.
 
@@ -40,7 +39,7 @@ class App:
         name = self.context_name
         return default_host() if name == "default" else self.contexts.get(name).parsed()
 
-    @functools.cached_property
+    @cached_property
     def contexts(self) -> Contexts:
         """The named engines."""
         from .contexts import Contexts
@@ -56,12 +55,12 @@ class App:
             return "default"
         return os.environ.get("BAY_CONTEXT") or self.config.form("currentContext") or "default"
 
-    @functools.cached_property
+    @cached_property
     def client(self) -> Client:
         """The client of that engine; it connects at the first request."""
         return Client(self.host)
 
-    @functools.cached_property
+    @cached_property
     def config(self) -> Config:
         """The user's settings."""
         from .config import Config, config_folder

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from ..host import quickjson
+from ..host.light import Any
 from .config import Config
 
 Json = dict[str, Any]
@@ -46,4 +45,4 @@ def encode(value: Json) -> str:
     """JSON in URL-safe base64, as the API's auth headers want it."""
     import base64
 
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
+    return base64.urlsafe_b64encode(quickjson.dumps(value).encode()).decode()

@@ -7,11 +7,10 @@ import os
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from ..host.errors import InvalidError, NotFoundError
 from ..host.ignore import Ignore
+from ..host.light import Any, Iterator, NamedTuple
 from .copying import content
 
 Json = dict[str, Any]

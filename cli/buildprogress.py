@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, TextIO
 
+from ..host.light import Any, Iterable, TextIO
 from .errors import CodedError
 from .progress import columns_of
 

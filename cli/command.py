@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
+from ..host.light import TYPE_CHECKING, Callable, NamedTuple, Sequence
 from .flags import HELP, Flag, Parsed, UsageError, parse
 
 if TYPE_CHECKING:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..client.client import Client
 from ..host.errors import BayError
+from ..host.light import Sequence
 from . import verbs
 from .app import App
 from .command import Command

@@ -5,11 +5,11 @@ Holds credentials (`auths`), the chosen context, default formats and the detach 
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
 
+from ..host import quickjson
 from ..host.errors import InvalidError
+from ..host.light import Any
 
 Json = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Config:
         self.values: Json = {}
         try:
             with open(self.path, encoding="utf-8") as file:
-                self.values = json.load(file)
+                self.values = quickjson.loads(file.read())
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -45,6 +45,7 @@ class Config:
 
     def save(self) -> None:
         """Write the settings: readable by this user only, as they hold credentials."""
+        import json
         from pathlib import Path
 
         from ..host.files import write_atomic

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ..client.hosts import Host, Tls, parse_host
 from ..host.errors import ConflictError, InvalidError, NotFoundError
 from ..host.files import write_atomic
+from ..host.light import Any, NamedTuple
 from .config import Config
 
 Json = dict[str, Any]

@@ -6,10 +6,9 @@ import io
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ..host.errors import InvalidError
+from ..host.light import Iterable, Iterator, NamedTuple
 
 _CHUNK = 1 << 18
 _BLOCK = tarfile.BLOCKSIZE

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
+from ..host.light import Iterable
 from .flags import UsageError
 
 

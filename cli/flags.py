@@ -6,9 +6,7 @@ for repeated flags after a positional, and costs 8 ms of imports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
-
+from ..host.light import Any, Callable, Iterable, NamedTuple, Sequence
 from . import units
 
 

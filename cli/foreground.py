@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
+import _queue
+import _thread
 import os
-import queue
-import signal
 import sys
-import threading
-from collections.abc import Callable
-from types import FrameType
-from typing import Any, NamedTuple
 
 from ..client.client import Client
 from ..client.session import Session
+from ..host import quickjson
 from ..host.errors import BayError
+from ..host.light import TYPE_CHECKING, Any, Callable, NamedTuple, suppress
 from .app import App
 from .errors import CodedError, engine_sentence
 from .flags import UsageError
 from .streams import Pump
-from .terminal import DEFAULT_KEYS, Resizer, parse_keys, raw_mode, size_of
+from .terminal import DEFAULT_KEYS, RawMode, Resizer, parse_keys, size_of
+
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+else:
+    import _signal as signal  # what `signal` wraps in enums, which are slow to import
 
 # What a process gets for reasons of its own, or can't be caught, is not passed on.
 _NOT_PASSED = {
@@ -73,16 +76,16 @@ def pump(
     `started` is called with the terminal already raw: what is typed meanwhile isn't lost.
     `resize` tells the engine the terminal's size; the present one first, since it may have changed.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(session)
-        if streams.raw:
-            stack.enter_context(raw_mode(sys.stdin.fileno()))
+    with session, RawMode(sys.stdin.fileno() if streams.raw else -1):
         started()
-        if streams.tty and all(terminal_size()):
-            fd = sys.stdin.fileno() if sys.stdin.isatty() else sys.stdout.fileno()
-            stack.enter_context(Resizer(fd, _quiet(resize))).check()
         carrier = Pump(session, stdin=streams.stdin, keys=streams.keys if streams.raw else b"")
-        carrier.run()
+        if not (streams.tty and all(terminal_size())):
+            carrier.run()
+            return carrier.detached
+        fd = sys.stdin.fileno() if sys.stdin.isatty() else sys.stdout.fileno()
+        with Resizer(fd, _quiet(resize)) as resizer:
+            resizer.check()
+            carrier.run()
     return carrier.detached
 
 
@@ -90,7 +93,7 @@ def _quiet(resize: Callable[[int, int], None]) -> Callable[[int, int], None]:
     """A resize that comes too late or too early isn't worth a word: the next one sets it right."""
 
     def call(rows: int, columns: int) -> None:
-        with contextlib.suppress(BayError, OSError):
+        with suppress(BayError, OSError):
             resize(rows, columns)
 
     return call
@@ -105,14 +108,14 @@ class SignalProxy:
     def __init__(self, client: Client, container: str) -> None:
         self._client = client
         self._container = container
-        self._queue: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._queue: _queue.SimpleQueue[int | None] = _queue.SimpleQueue()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> SignalProxy:
-        for number in sorted(signal.valid_signals() - _NOT_PASSED):
-            if number < 32:
+        for number in range(1, 32):
+            if number not in _NOT_PASSED:
                 self._before[number] = signal.signal(number, self._on_signal)
-        threading.Thread(target=self._work, daemon=True, name="signals").start()
+        _thread.start_new_thread(self._work, ())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,9 +128,8 @@ class SignalProxy:
 
     def _work(self) -> None:
         while (number := self._queue.get()) is not None:
-            name = signal.Signals(number).name
-            with contextlib.suppress(BayError, OSError):
-                self._client.post(f"/containers/{self._container}/kill", signal=name)
+            with suppress(BayError, OSError):
+                self._client.post(f"/containers/{self._container}/kill", signal=str(number))
 
 
 class ExitWaiter:
@@ -141,10 +143,8 @@ class ExitWaiter:
 
     def result(self) -> int:
         """The exit code, as soon as there is one. Raises BayError when waiting failed."""
-        import json
-
         with self._answer as answer:
-            found = json.loads(answer.read())
+            found = quickjson.loads(answer.read())
         message = (found.get("Error") or {}).get("Message")
         if message:
             raise BayError(message)

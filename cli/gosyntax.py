@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+
+from ..host.light import Any, NamedTuple
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
+from ..host.light import Mapping, Sequence
 from . import verbs
 from .command import PROGRAM, flag_table
 from .flags import Flag

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..host.light import Any
 from . import units
 from .flags import Parsed, UsageError
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
 
+from ..host.light import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 from .flags import Flag, many, text
 from .table import align, is_styled
 
@@ -26,7 +24,7 @@ class Listing(NamedTuple):
 
     headers: Mapping[str, str]
     columns: Sequence[str]
-    styles: Mapping[str, str] = MappingProxyType({})
+    styles: Mapping[str, str] = {}  # never changed: none of its users may
 
     def show(self, rows: Iterable[Row], form: str = "", columns: Sequence[str] = ()) -> None:
         """Print `rows` in the form of `--format`; without one, a table of `columns`."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ..host.errors import BayError
+from ..host.light import TYPE_CHECKING, Sequence
 from . import verbs
 from .command import PROGRAM, Command, CountError
 from .errors import CodedError, engine_sentence

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
 
+from ..host.light import Any, Iterable
 from . import units
 from .flags import UsageError
 

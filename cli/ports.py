@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
+from ..host.light import Any, Iterable
 from .flags import UsageError
 
 Json = dict[str, Any]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TextIO
-
 from ..client.errors import from_response
+from ..host.light import Any, Callable, Iterable, TextIO
 from .units import human_size
 
 Json = dict[str, Any]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import Any
 
+from ..host.light import Any
 from . import envfile, limits, mounts, ports
 from .flags import Parsed, UsageError
 
@@ -183,6 +182,8 @@ def restart_policy(text: str) -> Json:
 
 def extra_host(text: str) -> str:
     """`name:address`, of a flag that may write it with `=` and the address in brackets."""
+    import re
+
     at = re.search(r"[:=]", text)
     if at is None or not text[: at.start()]:
         raise UsageError(f'invalid argument "{text}" for "--add-host" flag: bad format')
@@ -226,6 +227,8 @@ def _security(texts: list[str]) -> tuple[list[str], Json]:
 
 
 def _split_option(text: str) -> tuple[str, str, str]:
+    import re
+
     at = re.search(r"[=:]", text)
     return (text[: at.start()], at.group(), text[at.end() :]) if at else (text, "", "")
 

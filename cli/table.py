@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+
+from ..host.light import Sequence, TextIO
 
 # Docker's: a column is at least this wide, and columns are this far apart.
 _MIN_WIDTH = 10

@@ -7,10 +7,8 @@ functions that write to a list of strings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
 from ..host.errors import InvalidError
+from ..host.light import Any, Callable, Iterable
 from .errors import CodedError
 from .gofuncs import FUNCTIONS, show, truth
 from .gosyntax import Reader, Token, split_actions

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import _queue
+import _thread
 import os
-import signal
 import termios
-import threading
 import tty
-from collections.abc import Callable, Iterator
-from types import FrameType
 
 from ..host.errors import InvalidError
+from ..host.light import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+else:
+    import _signal as signal  # what `signal` wraps in enums, which are slow to import
 
 DEFAULT_KEYS = "ctrl-p,ctrl-q"
 
@@ -63,16 +67,25 @@ class DetachKeys:
         return bytes(out), False
 
 
-@contextlib.contextmanager
-def raw_mode(fd: int) -> Iterator[None]:
-    """The terminal `fd` in raw mode: keys go to the container as they are; restored at the end."""
-    before = termios.tcgetattr(fd)
-    tty.setraw(fd, termios.TCSANOW)
-    # Docker leaves output processing as it was made: raw. What the terminal got so far stays.
-    try:
-        yield
-    finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+class RawMode:
+    """The terminal `fd` in raw mode: keys go to the container as they are; restored at the end.
+
+    Use it in a `with`; a negative `fd` is no terminal, and nothing is done.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._before: list[Any] = []
+
+    def __enter__(self) -> None:
+        if self._fd >= 0:
+            self._before = termios.tcgetattr(self._fd)
+            # Docker leaves output processing as it was made: raw. What came so far stays.
+            tty.setraw(self._fd, termios.TCSANOW)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before:
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
 
 def size_of(fd: int) -> tuple[int, int]:
@@ -94,33 +107,29 @@ class Resizer:
     def __init__(self, fd: int, send: Callable[[int, int], None]) -> None:
         self._fd = fd
         self._send = send
-        self._changed = threading.Semaphore(0)
-        self._ended = False
-        self._before: object = signal.SIG_DFL
+        # Puts of a signal's handler and takes of the thread; `threading` is slow to import.
+        self._changes: _queue.SimpleQueue[bool] = _queue.SimpleQueue()
+        self._before: Any = signal.SIG_DFL
 
     def __enter__(self) -> Resizer:
         self._before = signal.signal(signal.SIGWINCH, self._on_change)
-        threading.Thread(target=self._work, daemon=True, name="resize").start()
+        _thread.start_new_thread(self._work, ())
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGWINCH, self._before)  # type: ignore[arg-type]  # what it returned
-        self._ended = True
-        self._changed.release()
+        signal.signal(signal.SIGWINCH, self._before)
+        self._changes.put(False)
 
     def check(self) -> None:
         """Send the size as it is now."""
-        self._changed.release()
+        self._changes.put(True)
 
     def _on_change(self, _number: int, _frame: FrameType | None) -> None:
-        self._changed.release()
+        self._changes.put(True)
 
     def _work(self) -> None:
         last = (0, 0)
-        while True:
-            self._changed.acquire()
-            if self._ended:
-                return
+        while self._changes.get():
             size = size_of(self._fd)
             if size != last and all(size):
                 last = size

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
-# Compiled when used: most verbs never do.
+# Compiled when used, and `re` imported then: most verbs never do.
 _SIZE = r"(-?\d+(?:\.\d+)?)\s*([kKmMgGtTpP]?)(?:[iI]?[bB])?$"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _DURATION = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
@@ -55,6 +53,8 @@ def parse_size(text: str) -> int:
     """
     if text == "-1":
         return -1
+    import re
+
     match = re.match(_SIZE, text)
     if match is None or text.startswith("-"):
         raise ValueError(f"invalid size: '{text}'")
@@ -66,6 +66,8 @@ def parse_duration(text: str) -> int:
     """Nanoseconds of a duration such as 1h30m or 500ms. Raises ValueError."""
     if text == "0":
         return 0
+    import re
+
     sign = -1 if text.startswith("-") else 1
     rest = text[1:] if text[:1] in ("+", "-") else text
     if not rest or re.sub(_DURATION, "", rest):

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
+from ..host.light import Iterator
 from .errors import UnreachableError
 from .hosts import Host
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import _thread
 import os
-import threading
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
+from ..host import quickjson
+from ..host.light import TYPE_CHECKING, Any, Iterator, Mapping
 from .errors import ProtocolError, UnreachableError, from_response
 from .hosts import Host, default_host
 from .http import Body, Response, quote, send
 from .transport import Link, connect
 
 if TYPE_CHECKING:
-    import socket
+    import _socket
 
     from .session import Session
 
@@ -39,7 +38,7 @@ class Client:
         self.host = host or default_host()
         self._autostart = autostart and self.host.local
         self._idle: list[Link] = []
-        self._lock = threading.Lock()
+        self._lock = _thread.allocate_lock()
         self._version: tuple[int, int] | None = None
         override = os.environ.get("BAY_API_VERSION", "").lstrip("v")
         if override:
@@ -75,14 +74,14 @@ class Client:
         fields = dict(headers or {})
         data: bytes | None = None
         if body is not None:
-            data = json.dumps(body).encode()
+            data = quickjson.dumps(body).encode()
             fields["Content-Type"] = "application/json"
         with self.open(method, path, params, data, fields) as response:
             text = response.read()
         if not text.strip():
             return None
         try:
-            return json.loads(text)
+            return quickjson.loads(text)
         except ValueError:
             return text.decode(errors="replace")
 
@@ -101,11 +100,11 @@ class Client:
         fields = dict(headers or {})
         data: Body = body
         if body is not None and (isinstance(body, dict | list | str)):
-            data = json.dumps(body).encode()
+            data = quickjson.dumps(body).encode()
             fields["Content-Type"] = "application/json"
         with self.open(method, path, params, data, fields) as response:
             for line in response.lines():
-                yield json.loads(line)
+                yield quickjson.loads(line)
 
     def open(
         self,
@@ -126,12 +125,12 @@ class Client:
         headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
         data: bytes | None = None
         if body is not None:
-            data = json.dumps(body).encode()
+            data = quickjson.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         response = self._request("POST", path, params, data, headers)
         return Session(response, tty)
 
-    def dial(self) -> socket.socket:
+    def dial(self) -> _socket.socket:
         """A bare connection to the engine, started if need be; the caller closes it."""
         return self._connect().socket
 
@@ -302,5 +301,5 @@ def _query(params: Mapping[str, Any]) -> str:
 def _encode(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+    text = quickjson.dumps(value) if isinstance(value, dict | list) else str(value)
     return quote(text)

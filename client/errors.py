@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..host import quickjson
 from ..host.errors import (
     BayError,
     ConflictError,
@@ -48,11 +49,9 @@ class ProtocolError(BayError):
 
 def from_response(status: int, body: bytes) -> BayError:
     """The exception for an error answer: its class by `status`, its text the daemon's message."""
-    import json
-
     text = body.decode(errors="replace").strip()
     try:
-        parsed = json.loads(text)
+        parsed = quickjson.loads(text)
         if isinstance(parsed, dict) and parsed.get("message"):
             text = str(parsed["message"])
     except ValueError:

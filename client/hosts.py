@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from ..host.errors import InvalidError
+from ..host.light import NamedTuple
 
 DEFAULT_RUN_ROOT = "/run/bay"
 DEFAULT_PORT = 2375

@@ -6,8 +6,7 @@ e-mail parser) and hides the socket that a hijacked stream needs: hence these fe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-
+from ..host.light import Iterable, Iterator, Mapping
 from .errors import ProtocolError, UnreachableError
 from .transport import Link
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import _socket
 
 from .frames import STDOUT, Demultiplexer
 from .http import Response
@@ -25,7 +25,7 @@ class Session:
         self.tty = tty
 
     @property
-    def socket(self) -> socket.socket:
+    def socket(self) -> _socket.socket:
         """The socket beneath, for select()."""
         return self._response.link.socket
 
@@ -60,7 +60,7 @@ class Session:
     def close_stdin(self) -> None:
         """End of the process's stdin; its output goes on."""
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(_socket.SHUT_WR)
         except OSError:
             return  # the other side has closed all of it
 

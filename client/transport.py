@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import _socket
 import os
-import socket
-from typing import TYPE_CHECKING
 
+from ..host.light import TYPE_CHECKING
 from .errors import UnreachableError
 from .hosts import Host, Tls
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     import subprocess
 
@@ -23,7 +24,7 @@ class Link:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: _socket.socket,
         process: subprocess.Popen[bytes] | None = None,
         carrier: TlsCarrier | None = None,
     ) -> None:
@@ -54,7 +55,8 @@ def connect(host: Host) -> Link:
         return _ssh(host)
     if host.kind == "tcp":
         return _tls(host) if host.tls else Link(_tcp(host))
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The C part of the module: its Python part takes enum and selectors 8 ms to import.
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         sock.connect(host.path)
     except OSError as error:
@@ -73,6 +75,8 @@ def _no_socket(host: Host, error: OSError) -> str:
 
 
 def _tcp(host: Host) -> socket.socket:
+    import socket
+
     try:
         sock = socket.create_connection((host.name, host.port), CONNECT_TIMEOUT)
         sock.settimeout(None)
@@ -137,6 +141,7 @@ def ssh_argv(host: Host) -> list[str]:
 
 def _ssh(host: Host) -> Link:
     """One ssh process per connection, over a socket pair so that both ends are one real socket."""
+    import socket
     import subprocess
 
     ours, theirs = socket.socketpair()

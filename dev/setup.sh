@@ -46,3 +46,6 @@ if [ ! -x .venv/bin/bay ] || [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" 
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
   touch "$stamp"
 fi
+.venv/bin/python -I dev/editable.py
+# As an installed wheel has it: where PYTHONDONTWRITEBYTECODE is set, each `bay` would compile itself anew.
+.venv/bin/python -m compileall -q api cli client core host netns storage tui

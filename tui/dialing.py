@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 from ..client.errors import UnreachableError
@@ -57,7 +58,8 @@ class Dialer:
 
     async def _ssh(self) -> Streams:
         link = await asyncio.to_thread(connect, self.host)
-        reader, writer = await asyncio.open_connection(sock=link.socket)
+        sock = socket.socket(fileno=link.socket.detach())
+        reader, writer = await asyncio.open_connection(sock=sock)
         task = asyncio.create_task(_collect(writer, link))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

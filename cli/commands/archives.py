@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from typing import Any, BinaryIO
 
 from ...host.errors import InvalidError
+from ...host.light import Any, BinaryIO, Iterator
 from ..app import App
 from ..auth import auth_header, encode
 from ..command import Command

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
 
 from ...host.errors import InvalidError, NotFoundError, UnsupportedError
+from ...host.light import Any
 from ..app import App
 from ..auth import credentials, encode
 from ..buildcontext import Sending, prepare

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from ...host import clock
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, size, switch

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...host.errors import NotFoundError
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, switch

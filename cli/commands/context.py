@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ...client.hosts import default_host
 from ...host.errors import ConflictError, InvalidError
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..contexts import DEFAULT, Context

@@ -7,10 +7,10 @@ import json
 import os
 import posixpath
 import sys
-from typing import Any
 
 from ...client.errors import from_response
 from ...host.errors import InvalidError, NotFoundError
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..copying import Place, pack, unpack

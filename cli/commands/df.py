@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, switch

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from typing import Any
 
 from ...client.client import Client
 from ...client.errors import UnreachableError
 from ...client.hosts import run_root as default_run_root
 from ...host.errors import BayError
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, many, switch, text

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, text

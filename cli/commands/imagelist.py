@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
 
+from ...host.light import Any, Iterator
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, switch

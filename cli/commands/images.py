@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from ...host.errors import NotFoundError
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..errors import engine_sentence

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from ...host.errors import BayError, NotFoundError
+from ...host.light import Any, Callable
 from ..app import App
 from ..command import Command
 from ..errors import engine_sentence

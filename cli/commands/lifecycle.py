@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 from ...host.errors import BayError
+from ...host.light import Callable, Iterable
 from ..app import App
 from ..command import Command
 from ..errors import engine_sentence

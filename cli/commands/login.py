@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import sys
-from typing import Any
 
 from ...host.errors import InvalidError
+from ...host.light import Any
 from ..app import App
 from ..auth import HUB, credentials
 from ..command import Command

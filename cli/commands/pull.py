@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
 
 from ...host.errors import InvalidError
+from ...host.light import TextIO
 from ..app import App
 from ..auth import auth_header
 from ..command import Command

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from ...host.errors import BayError, NotFoundError
+from ...host.light import Any
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError
@@ -23,7 +23,6 @@ from ..foreground import (
 )
 from ..runflags import CREATE_FLAGS, RUN_FLAGS
 from ..runspec import build, streams
-from .pull import pull, split_reference
 
 Json = dict[str, Any]
 
@@ -37,12 +36,16 @@ def create(app: App, parsed: Parsed, body: Json) -> str:
     check_cidfile(parsed["cidfile"])
     out = None if parsed["quiet"] else sys.stderr
     if parsed["pull"] == "always":
+        from .pull import pull
+
         pull(app, image, platform=parsed["platform"], quiet=out is None, out=out)
     try:
         made = _create(app, parsed, body)
     except NotFoundError as error:
         if parsed["pull"] != "missing" or "no such image" not in str(error).lower():
             raise
+        from .pull import pull, split_reference
+
         name, tag = split_reference(image)
         app.err(f"Unable to find image '{image if tag else f'{name}:latest'}' locally")
         pull(app, image, platform=parsed["platform"], quiet=out is None, out=out)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 from ...host.errors import BayError
 from ..app import App
 from ..command import Command
@@ -23,7 +21,7 @@ def run_start(app: App, parsed: Parsed) -> int:
     """Start each; with --attach stay with the one named, and give its exit code."""
     if not (parsed["attach"] or parsed["interactive"]):
         failed: list[str] = []
-        code = each(app, parsed.args, functools.partial(_start, app, failed))
+        code = each(app, parsed.args, lambda name: _start(app, failed, name))
         if failed:
             app.err(f"Error: failed to start containers: {', '.join(failed)}")
         return code

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 from ...client.client import API_VERSION
 from ...host.errors import BayError
+from ...host.light import Any
 from ...host.version import VERSION
 from ..app import App
 from ..command import Command

@@ -44,6 +44,16 @@ def test_the_command_line_imports_neither_screen_nor_engine(arguments: tuple[str
     assert not found & ENGINE
 
 
+@pytest.mark.parametrize("verb", ["run", "ps", "exec", "start", "stop", "rm", "images"])
+def test_a_short_verb_imports_little_of_the_standard_library(verb: str) -> None:
+    """`typing`, `re`, `json` and their like take three times what the verb itself does."""
+    code = "from bayplan.cli import verbs, foreground, app; from bayplan.client import client;"
+    found = imported("-c", f"{code} verbs.find([{verb!r}, 'x'])")
+    heavy = {"typing", "re", "enum", "json", "socket", "threading", "functools", "contextlib"}
+    # setuptools' finder of editable installs, where dev/editable.py has not replaced it, has some.
+    assert not (found - imported("-c", "pass")) & heavy
+
+
 def test_the_screen_does_not_import_the_engine() -> None:
     """The screen knows the engine through its API."""
     found = imported("-c", "import bayplan.tui.app")
