@@ -55,6 +55,7 @@ VERBS: dict[str, str] = {
     "logout": "login:LOGOUT",
     "ps": "ps:PS",
     "rmi": "images:RMI",
+    "search": "search:SEARCH",
     "version": "system:VERSION_COMMAND",
 }
 

@@ -22,6 +22,7 @@ from .imageremoval import Removal
 from .options import Options
 from .pull import Pulls
 from .push import Pushes, select
+from .registry import search
 from .registry.credentials import from_auth
 from .registry.crew import Crew, follow
 from .registry.endpoints import HUB, HUB_HOST, Registries
@@ -204,6 +205,20 @@ class Images:
             auth,
             lambda repository: _distribution(repository, repository.manifest(wanted)),
         )
+
+    async def search(
+        self,
+        term: str,
+        *,
+        limit: int | None,
+        filters: Mapping[str, Names],
+        auth: Json | None,
+    ) -> Rows:
+        """Images of a registry by a word: Docker's search results. See `search.search`."""
+        registries = await offload(Registries.load)
+        async with Crew(1) as crew:
+            wire = Wire(self._transport, self._retry, crew.cancel)
+            return await crew.run(search.search, wire, registries, term, limit, filters, auth)
 
     async def login(self, auth: Json) -> Json:
         """Check a name and password against their registry: Docker's answer to `/auth`."""

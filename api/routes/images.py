@@ -100,11 +100,14 @@ async def prune(call: Call) -> web.StreamResponse:
 
 @route("GET", "/images/search")
 async def search(call: Call) -> web.StreamResponse:
-    """`docker search`, which only Docker Hub's own index can answer."""
-    raise UnsupportedError(
-        f"cannot search for {call.text('term') or 'images'}: registries have no search that they "
-        "share, and this engine asks no index; pull by name"
+    """`docker search`: Docker Hub, or the registry that the term begins with."""
+    term = call.text("term")
+    if not term:
+        raise InvalidError("no term was given to search for")
+    found = await call.engine.images.search(
+        term, limit=call.integer("limit"), filters=call.filters(), auth=call.auth()
     )
+    return reply(found)
 
 
 @route("GET", "/images/get", streaming=True)

@@ -124,7 +124,7 @@ def test_a_ping_says_who_answers(engine: EngineProcess) -> None:
         ("POST", "/containers/create", 400, "config cannot be empty"),
         ("GET", "/nodes", 503, "not a swarm manager"),
         ("POST", "/plugins/pull", 501, "plugins"),
-        ("GET", "/images/search?term=x", 501, "cannot search"),
+        ("GET", "/images/search?term=x&limit=0", 400, "outside the range"),
         ("GET", "/events?filters=%7B%22colour%22%3A%5B%22red%22%5D%7D", 400, "colour"),
     ],
 )
