@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ..host import cgroups, files, process
-from ..host.errors import BayError, NotFoundError
+from ..host.errors import BayError, NoSpaceError, NotFoundError
 from ..host.threads import offload
 from . import conmon, restart, shm, subpaths
 from .context import Context, cgroup_path
@@ -125,7 +125,9 @@ async def settle(
     if live.console is not None:
         live.console.close()
         live.console = None
-    await context.roster.save(container)
+    # On a full disk the exit is known here all the same; after a crash it is read from its file.
+    with contextlib.suppress(NoSpaceError):
+        await context.roster.save(container)
     if oom:
         context.emit(container, "oom")
     seconds = max(0, finished - state.started) // 1_000_000_000

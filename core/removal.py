@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from ..host import files
-from ..host.errors import BayError, ConflictError, NotFoundError
+from ..host.errors import BayError, ConflictError, NoSpaceError, NotFoundError
 from ..host.threads import offload, offload_long
 from . import departure
 from .context import Context
@@ -63,7 +63,12 @@ async def finish(context: Context, container: Container, volumes: bool) -> None:
     One that fails leaves the container dead, as Docker calls it: it can only be removed again.
     """
     container.state.status = "removing"
-    await context.roster.save(container)
+    try:
+        await context.roster.save(container)
+    except NoSpaceError:
+        # Not even the journal can be written: what the container wrote makes the room.
+        await offload_long(_make_room, context, container)
+        await context.roster.save(container)
     try:
         await _clear_away(context, container, volumes)
     except (BayError, OSError) as error:
@@ -75,6 +80,15 @@ async def finish(context: Context, container: Container, volumes: bool) -> None:
     live.settle(live.next_exit, container.state.exit_code, container.state.error)
     context.emit(container, "destroy")
     context.lives.forget(container.id)
+
+
+def _make_room(context: Context, container: Container) -> None:
+    """Delete what a container wrote, ahead of its row; blocks until the space is free."""
+    snapshots = context.store.snapshots
+    with contextlib.suppress(NotFoundError):
+        snapshots.unmount(container.id)
+        context.store.trash.put(snapshots.upper(container.id))
+        context.store.trash.drain()
 
 
 async def _clear_away(context: Context, container: Container, volumes: bool) -> None:

@@ -97,5 +97,6 @@ def _block(entry: Entry, name: bytes, prefix: bytes, kind: bytes, size: int, sec
         prefix.ljust(155, b"\0"),
         bytes(12),
     ]
-    fields[6] = b"%06o\0 " % sum(map(sum, fields))
-    return b"".join(fields)
+    block = bytearray().join(fields)
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -148,6 +149,13 @@ def _local(call: Call) -> Path | None:
     if not path.is_dir():
         raise InvalidError(f"the context {path} is not a folder")
     return Path(os.path.realpath(path))
+
+
+@route("POST", "/bay/build/check", streaming=True)
+async def check(call: Call) -> web.StreamResponse:
+    """What the linter finds; parameters and context as for `/build`."""
+    found = await call.engine.builder.check(_request(call), body(call))
+    return reply({"warnings": [dataclasses.asdict(one) for one in found]})
 
 
 @route("POST", "/build/prune")

@@ -19,7 +19,7 @@ from ..context import Context
 from ..filters import Filters
 from ..registry.crew import outlast
 from ..types import Json
-from . import contexts, usage
+from . import contexts, lint, stages, usage
 from .mountlocks import MountLocks
 from .report import Report, Send
 from .request import Request
@@ -102,6 +102,29 @@ class Builder:
         finally:
             self._running.pop(identity, None)
             self._named.pop(request.cancel_id, None)
+
+    async def check(self, request: Request, body: AsyncIterator[bytes]) -> list[lint.Finding]:
+        """What the linter finds in a Dockerfile. Raises DockerfileError, as a build would."""
+        folder = self._jobs() / f"check-{os.urandom(6).hex()}"
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(offload, self._context.store.trash.put, folder)
+            await offload(lambda: folder.mkdir(mode=0o700, parents=True))
+            tree, file = await contexts.receive(request, body, folder, self._sums)
+            plan = stages.plan(file, request.build_args, request.target)
+            bases = await offload(self._variables, plan)
+            look = lint.Look(file, plan, tree.ignore, request.build_args, bases)
+            return lint.check(look)
+
+    def _variables(self, plan: stages.Plan) -> dict[int, set[str]]:
+        """The names that the base images which are here set, by the number of their stage."""
+        found = {}
+        for stage in plan.stages:
+            if stage.base_stage is None:
+                with contextlib.suppress(BayError):
+                    image = self._context.store.images.resolve(stage.base)
+                    pairs = (image.config.get("config") or {}).get("Env") or []
+                    found[stage.index] = {pair.partition("=")[0] for pair in pairs}
+        return found
 
     async def cancel(self, cancel_id: str) -> None:
         """End the build that was started under `cancel_id`, and wait for its undo.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import re
@@ -17,7 +18,7 @@ from .below import Below
 from .layertar import LayerTar, Look, joined
 from .modes import Mode, parse_mode
 from .state import digest
-from .tree import Found, Node, Tree
+from .tree import Found, Node, Shelf, Tree
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _GIT = re.compile(r"(git://|ssh://|git@[^:/]+:|https?://[^#?]+\.git([#?]|$))", re.IGNORECASE)
@@ -53,6 +54,7 @@ class Item:
     content: bytes | None = None
     archive: bool = False
     keep_root: bool = False
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 def parse_flags(name: str, flags: tuple[str, ...]) -> CopyFlags:
@@ -200,22 +202,19 @@ def _mark(item: Item, node: Node, flags: CopyFlags) -> str:
     bits = stat.S_IMODE(mode)
     if flags.mode is not None:
         bits = flags.mode.apply(bits, stat.S_ISDIR(mode))
-    parts: list[object] = [stat.S_IFMT(mode), bits]
-    if item.archive:
-        parts.append("archive")
+    content = b""
     if stat.S_ISREG(mode):
         assert item.tree is not None
-        parts.append(item.tree.digest(node).hex())
+        content = item.tree.digest(node, None if item.archive else item.shelf)
     elif stat.S_ISLNK(mode):
-        parts.append(os.fsdecode(node.link))
+        content = node.link
     elif not stat.S_ISDIR(mode):
-        parts.append(node.stat.st_rdev)
-    return digest(parts)[:20]
+        content = b"%d" % node.stat.st_rdev
+    head = b"%o %o %d " % (stat.S_IFMT(mode), bits, item.archive)
+    return hashlib.sha256(head + content).hexdigest()[:20]
 
 
 def _hex(data: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(data).hexdigest()
 
 
@@ -234,7 +233,10 @@ def write(
                 yield from _unpacked(layer, item, owned)
             else:
                 assert item.tree is not None
-                yield from layer.copy(item.tree, item.nodes, item.target, keep_root=item.keep_root)
+                yield from layer.copy(
+                    item.tree, item.nodes, item.target, keep_root=item.keep_root, shelf=item.shelf
+                )
+                item.tree.close()
 
     return joined(pieces())
 

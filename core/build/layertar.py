@@ -15,9 +15,10 @@ from ...storage.tarstream import TarStream
 from ...storage.tarwriter import END, header, padding
 from .below import Below
 from .modes import Mode
-from .tree import Node, Tree
+from .tree import Node, Shelf, Tree
 
 _BLOCK = 1 << 20
+_SECOND = 1_000_000_000
 _KINDS = {
     stat.S_IFREG: tar.REGULAR,
     stat.S_IFDIR: tar.DIRECTORY,
@@ -41,8 +42,10 @@ class Look:
     latest: int | None = None
 
     def time(self, ns: int) -> int:
-        """A file's time under `latest`."""
-        return ns if self.latest is None else min(ns, self.latest)
+        """A file's time under `latest`, in whole seconds: as Docker's archives have it, and half
+        the headers.
+        """
+        return (ns if self.latest is None else min(ns, self.latest)) // _SECOND * _SECOND
 
 
 class LayerTar:
@@ -83,9 +86,16 @@ class LayerTar:
             yield header(entry)
 
     def copy(
-        self, tree: Tree, nodes: Iterable[Node], target: bytes, *, keep_root: bool
+        self,
+        tree: Tree,
+        nodes: Iterable[Node],
+        target: bytes,
+        *,
+        keep_root: bool,
+        shelf: Shelf | None = None,
     ) -> Iterator[bytes]:
-        """Copy nodes to the real path `target`, each to its path below it.
+        """Copy nodes to the real path `target`, each to its path below it; `shelf` may
+        hold the content of some.
 
         The root node of a folder only describes a `target` that is not there yet, if `keep_root`
         says so; else folders on the way get the usual look. Raises InvalidError when a folder
@@ -112,6 +122,14 @@ class LayerTar:
                 above = replaced[above]
             base = place.rpartition(b"/")[2]
             place = above + b"/" + base if above else base
+            kept = shelf.take(node) if shelf is not None else None
+            if kept is not None:
+                self._check(place, node)
+                data, xattrs = kept
+                entry = self._entry(place, node, xattrs)
+                entry.size = len(data)
+                yield header(entry) + data + padding(entry.size)
+                continue
             yield from self._node(tree, node, place)
 
     def _real(self, path: bytes, replaced: dict[bytes, bytes]) -> bytes:

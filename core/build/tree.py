@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,17 @@ class Tree:
         self._ignore = ignore or Ignore()
         self._all_xattrs = all_xattrs
         self._sums = sums
+        self._folders = _Folders(root)
 
     @property
     def is_plain(self) -> bool:
         """Whether everything in the folder belongs to it: nothing is ignored."""
         return not self._ignore
+
+    @property
+    def ignore(self) -> Ignore:
+        """What is not to be seen of it."""
+        return self._ignore
 
     # --- finding sources
 
@@ -236,11 +243,11 @@ class Tree:
     def open(self, node: Node) -> int:
         """A descriptor of a regular file; the caller closes it. Raises OSError."""
         above, _, name = node.place.rpartition(b"/")
-        folder = open_inside(self.root, os.fsdecode(above), os.O_PATH | os.O_DIRECTORY)
-        try:
-            return os.open(name, _FILE, dir_fd=folder)
-        finally:
-            os.close(folder)
+        return self._folders.open(above, name)
+
+    def close(self) -> None:
+        """Let go of the folder that was read last; the tree can still be used."""
+        self._folders.close()
 
     def xattrs(self, fd: int) -> dict[str, bytes]:
         """The attributes that are copied along with an open file."""
@@ -251,16 +258,22 @@ class Tree:
         except OSError:
             return {}
 
-    def digest(self, node: Node) -> bytes:
-        """The SHA-256 of a regular file's content and capability."""
+    def digest(self, node: Node, shelf: Shelf | None = None) -> bytes:
+        """The SHA-256 of a file's content and attributes; `shelf` may keep what was read."""
         known = self._sums.get(node.stat) if self._sums is not None else None
         if known is not None:
             return known
         fd = self.open(node)
         try:
             found = hashlib.sha256()
-            for name, value in sorted(self.xattrs(fd).items()):
+            xattrs = self.xattrs(fd)
+            for name, value in sorted(xattrs.items()):
                 found.update(name.encode() + b"\0" + value + b"\0")
+            size = node.stat.st_size
+            data = os.read(fd, max(size, 1) + 1) if size < _BLOCK else b""
+            if shelf is not None and len(data) == size < _BLOCK:
+                shelf.put(node, data, xattrs)
+            found.update(data)
             while data := os.read(fd, _BLOCK):
                 found.update(data)
             result = found.digest()
@@ -269,6 +282,55 @@ class Tree:
             return result
         finally:
             os.close(fd)
+
+
+class _Folders:
+    """Opens files one folder after the other: the last folder stays open. Thread-safe."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._path = b""
+        self._fd = -1
+
+    def open(self, folder: bytes, name: bytes) -> int:
+        with self._lock:
+            if self._fd < 0 or folder != self._path:
+                flags = os.O_PATH | os.O_DIRECTORY
+                fd = open_inside(self._root, os.fsdecode(folder), flags)
+                self._drop()
+                self._fd, self._path = fd, folder
+            return os.open(name, _FILE, dir_fd=self._fd)
+
+    def _drop(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def close(self) -> None:
+        with self._lock:
+            self._drop()
+
+    def __del__(self) -> None:
+        self._drop()
+
+
+class Shelf:
+    """Small files that were read for their digest, kept to be written: each is read only once."""
+
+    def __init__(self, most: int = 64 << 20) -> None:
+        self._left = most
+        self._kept: dict[bytes, tuple[bytes, dict[str, bytes]]] = {}
+
+    def put(self, node: Node, data: bytes, xattrs: dict[str, bytes]) -> None:
+        """Keep a file's content, if there is room."""
+        if len(data) <= self._left:
+            self._left -= len(data)
+            self._kept[node.place] = (data, xattrs)
+
+    def take(self, node: Node) -> tuple[bytes, dict[str, bytes]] | None:
+        """What was kept of a file, once."""
+        return self._kept.pop(node.place, None)
 
 
 class Sums:
