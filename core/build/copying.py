@@ -43,8 +43,7 @@ class CopyFlags:
 class Item:
     """One source, resolved: a place in a tree, inline content, or an archive to unpack.
 
-    `target` is where it goes, real in the stage; `keep_root`: a folder gives its own looks to a
-    target that is not there yet.
+    `target` is where it goes, real in the stage; `is_folder`: what is in a folder goes there.
     """
 
     target: bytes
@@ -53,7 +52,7 @@ class Item:
     nodes: list[Node] = field(default_factory=list)
     content: bytes | None = None
     archive: bool = False
-    keep_root: bool = False
+    is_folder: bool = False
     shelf: Shelf = field(default_factory=Shelf)
 
 
@@ -165,7 +164,7 @@ def _item(
         target = destination.inside(below, posixpath.basename(one.name))
     else:
         target = destination.real
-    return Item(target, tree, one, nodes, keep_root=one.is_folder)
+    return Item(target, tree, one, nodes, is_folder=one.is_folder)
 
 
 def _excluded(node: Node, one: Found, flags: CopyFlags) -> bool:
@@ -192,6 +191,8 @@ def manifest(items: list[Item], flags: CopyFlags) -> dict[str, str]:
         assert item.tree is not None
         for node in item.nodes:
             path = os.fsdecode(node.path)
+            if not path and item.is_folder:
+                continue  # its own looks are not copied
             shown = f"{base}/{path}" if path and base else path or base
             found[shown] = _mark(item, node, flags)
     return found
@@ -233,9 +234,7 @@ def write(
                 yield from _unpacked(layer, item, owned)
             else:
                 assert item.tree is not None
-                yield from layer.copy(
-                    item.tree, item.nodes, item.target, keep_root=item.keep_root, shelf=item.shelf
-                )
+                yield from layer.copy(item.tree, item.nodes, item.target, shelf=item.shelf)
                 item.tree.close()
 
     return joined(pieces())

@@ -100,7 +100,7 @@ class Copy:
             await job.work(self._mark_archives, where)
         self._files = await job.work(copying.manifest, self._items, self._flags)
         total = digest(sorted(self._files.items()))
-        kind = "dir" if any(item.keep_root for item in self._items) else "file"
+        kind = "dir" if any(item.is_folder for item in self._items) else "file"
         self.created_by = f"/bin/sh -c #(nop) {one.name} {kind}:{total} in {self._target} "
 
     def _inline(self, where: Destination, name: str, content: bytes, many: bool) -> None:

@@ -53,7 +53,7 @@ async def fetch(
         await clone(source, folder / "tree", keep_git=flags.keep_git, checksum=flags.checksum)
         tree = Tree(folder / "tree", source)
         nodes = await job.work(lambda: list(tree.walk("")))
-        return [Item(where.real, tree, Found("", "", True), nodes, keep_root=False)]
+        return [Item(where.real, tree, Found("", "", True), nodes, is_folder=True)]
     if many and not where.is_folder:
         raise InvalidError(f"the destination must be a directory and end with a /: {where.path}")
     name = posixpath.basename(urllib.parse.urlsplit(source).path)

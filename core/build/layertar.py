@@ -91,26 +91,19 @@ class LayerTar:
         nodes: Iterable[Node],
         target: bytes,
         *,
-        keep_root: bool,
         shelf: Shelf | None = None,
     ) -> Iterator[bytes]:
         """Copy nodes to the real path `target`, each to its path below it; `shelf` may
         hold the content of some.
 
-        The root node of a folder only describes a `target` that is not there yet, if `keep_root`
-        says so; else folders on the way get the usual look. Raises InvalidError when a folder
-        would replace a file or the other way round.
+        The root of a copied folder gives nothing but what is in it: a `target` that is not there
+        yet gets the usual look, as with Docker. Raises InvalidError when a folder would replace a
+        file or the other way round.
         """
         replaced: dict[bytes, bytes] = {}
         for node in nodes:
             if not node.path and stat.S_ISDIR(node.stat.st_mode):
-                if keep_root and target not in self._made and not self._below.is_folder(target):
-                    yield from self.folders(target.rpartition(b"/")[0])
-                    self._made.add(target)
-                    self._check(target, node)
-                    yield header(self._entry(target, node, {}))
-                else:
-                    yield from self.folders(target)
+                yield from self.folders(target)
                 continue
             path = node.path
             place = (target + b"/" + path if target else path) if path else target

@@ -130,7 +130,8 @@ def test_a_full_disk_is_told(kitchen: Kitchen, tmp_path: Path) -> None:
         done = other.run("FROM base\nCOPY big /big\n")
         assert done.returncode == 1 and "no space left" in done.stderr, done.stderr
         done = other.run("FROM base\nRUN dd if=/dev/zero of=/big bs=1M count=40\n")
-        assert done.returncode == 1 and "No space left" in done.stderr, done.stderr
+        # The supervisor may find no room for the code itself.
+        assert done.returncode != 0 and "No space left" in done.stderr, done.stderr
         wait_until(lambda: not left(engine), "files are gone")
         (other.folder / "big").unlink()
         done = other.run("FROM base\nRUN echo small > /small\n")
