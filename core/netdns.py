@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 # Short: a container that moves is found again at once by programs that cache.
 _TTL = 10
+# Replies a container has ready: as many as names it asks again and again.
+_KEPT = 256
 
 
 class Dns:
@@ -66,6 +68,20 @@ class _Asked:
         self._container = container
         self._names = names
         self._namespace = namespace
+        self._answered: dict[bytes, tuple[object, bytes]] = {}
+
+    def known(self, data: bytes) -> bytes | None:
+        """The reply to the same question, while nothing about its networks has changed."""
+        kept = self._answered.get(data[2:])
+        if kept is None or kept[0] != self._names.state_of(self._container.id):
+            return None
+        return data[:2] + kept[1]
+
+    def _keep(self, query: Query, reply: bytes) -> bytes:
+        if len(self._answered) >= _KEPT:
+            self._answered.clear()
+        self._answered[query.raw[2:]] = self._names.state_of(self._container.id), reply[2:]
+        return reply
 
     def __call__(self, query: Query, stream: bool) -> bytes | Awaitable[bytes]:
         limit = 65535 if stream else query.limit
@@ -81,7 +97,9 @@ class _Asked:
             if found is not None:
                 # The name is ours: what it lacks here exists nowhere, least of all outside.
                 records = found if query.kind in (dnswire.A, dnswire.AAAA) else []
-                return dnswire.answer(query, records, _TTL, limit=limit)
+                reply = dnswire.answer(query, records, _TTL, limit=limit)
+                # Several are in another order each time.
+                return self._keep(query, reply) if len(records) < 2 and not stream else reply
         if self._stays_here(query):
             return dnswire.answer(query, [], 0, code=dnswire.NXDOMAIN)
         return self._forward(query, stream)

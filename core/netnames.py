@@ -52,6 +52,13 @@ class Names:
             random.shuffle(found)
         return found
 
+    def state_of(self, asking: str) -> object:
+        """Something that is equal for as long as the answers to `asking` are the same."""
+        return [
+            (endpoint.network, self._state.version(endpoint.network))
+            for endpoint in self._state.endpoints.get(asking, ())
+        ]
+
     def name_of(self, asking: str, address: str) -> str | None:
         """The name of whoever has that address on a network of `asking`: `name.network`."""
         for index in self._around(asking):

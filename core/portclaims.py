@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,12 +139,12 @@ class PortClaims:
             f"{f'-{spec.high}' if spec.low else ''} is free for {spec.port}/{spec.protocol}"
         )
 
-    def _candidates(self, spec: PortSpec) -> list[int]:
+    def _candidates(self, spec: PortSpec) -> Iterable[int]:
         if spec.low:
-            return list(range(spec.low, spec.high + 1))
+            return range(spec.low, spec.high + 1)
         low, high = _ephemeral_range()
         start = max(low, self._cursor + 1)
-        return [*range(start, high + 1), *range(low, min(start, high + 1))]
+        return itertools.chain(range(start, high + 1), range(low, min(start, high + 1)))
 
     def _owner(self, protocol: str, port: int) -> str:
         container = self.holder(protocol, port)

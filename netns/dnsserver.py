@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Protocol
 
 from . import dnsrules, dnswire
 from .dnswire import Query
@@ -21,8 +22,15 @@ ADDRESS = "127.0.0.11"
 _IDLE = 10.0
 _BUSY = 512
 
-# The reply to a query that came by stream (TCP) or not: at once as bytes, or later.
-Handler = Callable[[Query, bool], bytes | Awaitable[bytes]]
+
+class Handler(Protocol):
+    """What answers: `query` came by stream (TCP) or not; the reply is there at once, or later."""
+
+    def __call__(self, query: Query, stream: bool) -> bytes | Awaitable[bytes]:
+        """The reply."""
+
+    def known(self, data: bytes) -> bytes | None:
+        """The reply to a datagram that was answered before, if that is still true."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,10 @@ class DnsServer:
             self._one_datagram(data, peer)
 
     def _one_datagram(self, data: bytes, peer: tuple[str, int]) -> None:
+        known = self._handler.known(data)
+        if known is not None:
+            self._send(known, peer)
+            return
         try:
             query = dnswire.parse(data)
         except dnswire.MalformedError:
