@@ -15,7 +15,7 @@ from ..netns.nftwatch import NftWatch
 _log = logging.getLogger(__name__)
 
 # Chains of others that decide about our containers' packets.
-_OTHERS = {"DOCKER-USER", "FORWARD"}
+_OTHERS = {"DOCKER-USER", "FORWARD", "filter_FORWARD"}
 
 
 class NetKeeper:

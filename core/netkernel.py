@@ -51,9 +51,15 @@ class NetKernel:
 
         await whole(offload(work))
 
-    async def allow(self) -> str | None:
+    async def allow(self, bridges: list[Bridge]) -> str | None:
         """Get past others' FORWARD rules: see `forwarding.allow`; a warning, if any."""
-        return await whole(offload(forwarding.allow, _patterns(self._options)))
+
+        def work() -> str | None:
+            if self.firewall.beside_firewalld():
+                forwarding.trust(it.name for it in bridges)
+            return forwarding.allow(_patterns(self._options))
+
+        return await whole(offload(work))
 
     async def keep_apart(self) -> None:
         """Keep containers from the bridges other engines have now. Raises NftError."""
@@ -68,6 +74,8 @@ class NetKernel:
                 return
             self.firewall.add_bridge(made)
             bridge.ensure(self.host, made)
+            if self.firewall.beside_firewalld():
+                forwarding.trust([made.name])
 
         await whole(offload(work))
 
@@ -79,6 +87,8 @@ class NetKernel:
                 bridge.remove(self.host, gone.name)
             if isinstance(gone, Bridge):
                 self.firewall.remove_bridge(gone)
+                if self.firewall.beside_firewalld():
+                    forwarding.distrust([gone.name])
 
         await whole(offload(work))
 
@@ -195,6 +205,8 @@ class NetKernel:
                 namespace.unpin(pin)
             for name in [*bridges, *links(f"{self._options.link_prefix}v")]:
                 bridge.remove(self.host, name)
+            if self.firewall.beside_firewalld():
+                forwarding.distrust(bridges)
             self.firewall.unload()
             forwarding.forget(_patterns(self._options))
 

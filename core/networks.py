@@ -94,7 +94,7 @@ class Networks:
         self._stack.push_async_callback(self._keeper.close)
 
     async def _allow(self) -> None:
-        warning = await self._kernel.allow()
+        warning = await self._kernel.allow(self._bridges())
         if warning is not None and warning not in self.warnings:
             _log.warning("%s", warning)
         self.warnings = [warning] if warning is not None else []

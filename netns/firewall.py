@@ -107,6 +107,10 @@ class Firewall:
         """Whether the table is there: `nft flush ruleset` takes everybody's."""
         return f"table inet {self.table}\n" in self._nft.run("list tables") + "\n"
 
+    def beside_firewalld(self) -> bool:
+        """Whether firewalld has its rules in this network namespace."""
+        return "table inet firewalld\n" in self._nft.run("list tables") + "\n"
+
     def unload(self) -> None:
         """Delete the table, if it is there."""
         self._nft.run(f"table inet {self.table} {{}}\ndelete table inet {self.table}")

@@ -2,7 +2,8 @@
 
 An accept in one table does not override a drop in another. Docker sets FORWARD to DROP and offers
 the chain DOCKER-USER for such exceptions, so where it is there, two rules for all our bridges are
-put into it. No other chain of anybody is touched.
+put into it. firewalld is asked to trust our bridges, as it is by Docker and podman. No other chain
+of anybody is touched.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..host import process
 
 # The bridges of Docker and podman.
 _OTHERS = re.compile(r"(docker0|docker_gwbridge|br-[0-9a-f]{12}|(cni-)?podman\d+)$")
+_FIREWALLD = "firewall-cmd"
 _PROGRAMS = ("iptables", "ip6tables")
 
 
@@ -38,6 +40,22 @@ def allow(patterns: Iterable[str]) -> str | None:
                 + " and ".join(f"`iptables -I FORWARD {' '.join(r)}`" for r in _rules(patterns)[:2])
             )
     return warning
+
+
+def trust(links: Iterable[str]) -> None:
+    """Have firewalld let these bridges through: into its zone `trusted`, as podman's are.
+
+    One that the user has put into another zone stays there. Blocks some 0.3 s for each; the caller
+    knows that firewalld runs here.
+    """
+    for link in links:
+        process.run([_FIREWALLD, "--zone=trusted", f"--add-interface={link}"])
+
+
+def distrust(links: Iterable[str]) -> None:
+    """Take away what `trust` did; what is gone already is no error."""
+    for link in links:
+        process.run([_FIREWALLD, "--zone=trusted", f"--remove-interface={link}"])
 
 
 def is_other(link: str) -> bool:
