@@ -49,6 +49,14 @@ class BayApp(Narrow, inherit_bindings=False):
         """There is one screen; all others are dialogs over it."""
         return self.main
 
+    def action_host(self) -> None:
+        """Open the host view: the machine, the engine's disk, whose the busiest processes are."""
+        from .screens.hostview import HostView
+
+        main = self.main
+        local = main.dialer.host.kind == "unix"
+        self.push_screen(HostView(main.source, main.model, main.host, local=local))
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our tones, for the themes that do not bring them."""
         return theme.defaults(self.current_theme)

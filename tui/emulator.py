@@ -8,6 +8,7 @@ wide character is an empty string.
 from __future__ import annotations
 
 import codecs
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,13 @@ from rich.color import Color
 from rich.style import Style
 from textual.keys import key_to_character
 
+# Combining accents, joiners, variation selectors: the blocks that hold nothing else.
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u0e31\u0e34-\u0e3a"
+    "\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200d\u20d0-\u20ff\ufe00-\ufe0f"
+    "\ufe20-\ufe2f]+"
+)
+LONGEST = 16  # code points in one cell
 KEEP = 10_000  # lines of scrollback
 Cells = list[tuple[Any, str]]
 
@@ -91,7 +99,31 @@ class Emulator:
 
     def feed(self, data: bytes) -> None:
         """Take what the program wrote."""
-        self._board.parser.feed(self._decoder.decode(data))
+        text = self._decoder.decode(data)
+        if text.isascii():
+            self._board.parser.feed(text)
+            return
+        start = 0
+        for match in _MARKS.finditer(text):
+            self._board.parser.feed(text[start : match.start()])
+            self._combine(match[0])
+            start = match.end()
+        self._board.parser.feed(text[start:])
+
+    def _combine(self, marks: str) -> None:
+        """Put characters without a width onto the one before the cursor, as terminals do.
+
+        bittty would give each a column of its own, and what follows would stand in the wrong one.
+        """
+        page, cursor = self._board.blitter.current_buffer, self._board.cursor
+        row = page.grid[min(cursor.y, page.height - 1)]
+        x = min(cursor.x, len(row)) - 1
+        if x > 0 and not row[x][1]:
+            x -= 1
+        if x >= 0:
+            style, character = row[x]
+            row[x] = (style, (character + marks)[:LONGEST])
+            page._touch_row(cursor.y)
 
     def present(self, event: Any) -> None:
         """bittty's side effects."""

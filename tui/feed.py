@@ -14,13 +14,15 @@ from typing import Any
 
 from ..client.errors import UnreachableError
 from ..host.errors import BayError
-from .model import KINDS, Happening, History, Json, Model, history_of
+from .model import KEEP, KINDS, Happening, History, Json, Model, history_of, recall
 from .source import Source
 
 SETTLE = 0.1  # seconds in which a burst of events becomes one refresh
 # Docker writes "die" before its list says so: what changed is looked at once more a second later.
 CONFIRM = 1.0
 PAST = 3600  # seconds of events asked for at the start
+MANY = 100  # containers, from which on only the last RECENT seconds are asked for
+RECENT = 120
 SLICE = 100  # samples taken in between two looks at the keyboard
 AT_ONCE = 8  # concurrent stats requests to an engine without /bay/samples
 
@@ -135,13 +137,15 @@ class Feed:
 
     async def _sample(self) -> None:
         try:
-            history = await self.source.get("/bay/samples", seconds=120)
+            # Ten minutes of a thousand containers would be a reply of 40 MB.
+            seconds = KEEP if len(self.model.containers) <= MANY else RECENT
+            history = await self.source.get("/bay/samples", seconds=seconds)
         except BayError as error:
             if isinstance(error, UnreachableError):
                 raise
             await self._poll()
             return
-        self._recall(history)
+        await self._recall(history)
         self._changed("samples")
         async with self.source.lines("/bay/samples/stream") as ticks:
             async for tick in ticks:
@@ -159,17 +163,11 @@ class Feed:
             history = self.model.samples[identifier] = history_of(identifier)
         return history
 
-    def _recall(self, reply: Json) -> None:
+    async def _recall(self, reply: Json) -> None:
         """Take what the engine measured while nobody looked."""
         for identifier, series in (reply.get("containers") or {}).items():
-            history = history_of(identifier)
-            for index, when in enumerate(series.get("time") or []):
-                sample = {"memory_limit": series.get("memory_limit")}
-                for name in ("cpu", "memory", "rx", "tx", "read", "write", "pids"):
-                    values = series.get(name) or []
-                    sample[name] = values[index] if index < len(values) else 0
-                history.add(when / 1e9, sample)
-            self.model.samples[identifier] = history
+            self.model.samples[identifier] = recall(identifier, series)
+            await asyncio.sleep(0)  # a key may have been pressed
 
     async def _poll(self) -> None:
         gate = asyncio.Semaphore(AT_ONCE)

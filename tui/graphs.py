@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from . import spark, text
-from .cells import Span, Tone
+from .cells import Span, Tone, clip
 from .model import History
 
 Lines = list[list[Span]]
+AXIS = 6  # columns at the right of a graph for its axis
 
 
 def graph(
@@ -24,8 +26,7 @@ def graph(
 
     `label` writes a value of the axis, which stands at the right of the first and last line.
     """
-    axis = 6
-    inner = max(4, width - axis)
+    inner = max(4, width - AXIS)
     rows = max(1, height - 1)
     shown = list(values)[-inner * 2 :]
     top = spark.scale(shown, floor)
@@ -33,65 +34,109 @@ def graph(
     for index, drawn in enumerate(spark.area(shown, inner, rows, top)):
         mark = label(top) if index == 0 else label(0) if index == rows - 1 else ""
         upper: Tone = "accent" if index < rows // 3 and tone == "spark" else tone
-        lines.append([(drawn, upper), (mark.rjust(axis), "dim")])
+        lines.append([(drawn, upper), (mark.rjust(AXIS), "dim")])
     return lines
 
 
-def panel(history: History | None, cpus: int, width: int, height: int) -> Lines:
-    """Everything about one container, in `width` x `height`; None is one without samples."""
+@dataclass(frozen=True)
+class _Metric:
+    """One graph of the panel: its title, its values, the least top of its axis, its labels."""
+
+    title: list[Span]
+    values: Sequence[float]
+    floor: float
+    label: Callable[[float], str]
+    tone: Tone
+
+
+def spread(
+    times: Sequence[float], values: Sequence[float], since: float, span: float, count: int
+) -> list[float]:
+    """`values` measured at `times` as `count` steps of the `span` seconds from `since` on.
+
+    A step is the highest of what was measured in it; one in which nothing was is as the one before,
+    if values were measured less than a few steps apart, and else 0.
+    """
+    found: list[float | None] = [None] * count
+    scale = count / span
+    for when, value in zip(times, values, strict=False):
+        index = int((when - since) * scale)
+        if 0 <= index < count:
+            before = found[index]
+            found[index] = value if before is None else max(before, value)
+    out: list[float] = []
+    gap, hold = 0, max(2, round(11 * scale))
+    for one in found:
+        gap = 0 if one is not None else gap + 1
+        out.append(one if one is not None else out[-1] if out and gap <= hold else 0.0)
+    return out
+
+
+def panel(history: History | None, cpus: int, width: int, height: int, span: float = 600) -> Lines:
+    """The last `span` seconds of one container, in `width` x `height`; None is one that is down."""
     if history is None or not history.cpu:
         return [[], [("  No figures: it is not running.", "dim")]]
-    wide = width >= 96
-    columns = (width - 3) // 2 if wide else width
-    small = height >= 14
-    tall = max(3, (height - (6 if small else 2)) // (1 if wide else 2))
-    cpu = _cpu(history, cpus, columns, tall)
-    memory = _memory(history, columns, tall)
-    lines = _beside(cpu, memory, columns) if wide else [*cpu, *memory]
-    lines.append([])
-    if small:
-        rx = _traffic("net in", history.rx, columns, 4)
-        tx = _traffic("net out", history.tx, columns, 4)
-        lines += _beside(rx, tx, columns) if wide else _numbers(history)
-        if wide:
-            return lines
-    else:
-        lines += _numbers(history)
+    metrics = _metrics(history, cpus)
+    across = 2 if width >= 60 else 1
+    down = -(-len(metrics) // across)
+    tall = height // down
+    while down > 1 and tall < 4:  # fewer graphs that can be read, the numbers of the others below
+        down -= 1
+        tall = (height - 1) // down
+    columns = (width - 3 * (across - 1)) // across
+    since = history.time[-1] - span
+    lines: Lines = []
+    drawn = 0
+    for row in range(down):
+        part = metrics[row * across : (row + 1) * across]
+        drawn += len(part)
+        graphs = [_graph(one, history, since, span, columns, tall) for one in part]
+        lines += _beside(graphs[0], graphs[1], columns) if len(graphs) > 1 else graphs[0]
+    if drawn < len(metrics):
+        lines.append([span for one in metrics[drawn:] for span in [*one.title, ("   ", "")]])
     return lines
 
 
-def _cpu(history: History, cpus: int, width: int, height: int) -> Lines:
-    peak = max(history.cpu)
-    title: list[Span] = [("cpu ", "dim"), (text.percent(history.cpu[-1]), "bright")]
-    title += [(f" of {cpus * 100}%   peak {text.percent(peak)}", "dim")]
-    return graph(title, history.cpu, width, height, 5, lambda one: f"{one:.0f}%", "spark")
+def _graph(
+    one: _Metric, history: History, since: float, span: float, width: int, height: int
+) -> Lines:
+    inner = max(4, width - AXIS)
+    values = spread(history.time, one.values, since, span, inner * 2)
+    title = list(clip(tuple(one.title), width))
+    return graph(title, values, width, height, one.floor, one.label, one.tone)
 
 
-def _memory(history: History, width: int, height: int) -> Lines:
-    limit = history.memory_limit
-    title: list[Span] = [("memory ", "dim"), (text.size(history.memory[-1]), "bright")]
+def _metrics(history: History, cpus: int) -> list[_Metric]:
+    limit, memory = history.memory_limit, history.memory[-1]
+    cpu: list[Span] = [("cpu ", "dim"), (text.percent(history.cpu[-1]), "bright")]
+    cpu += [(f" of {cpus * 100}%  peak {text.percent(max(history.cpu))}", "dim")]
+    used: list[Span] = [("memory ", "dim"), (text.size(memory), "bright")]
     if limit:
-        share = 100 * history.memory[-1] / limit
-        title += [(f" of {text.size(limit)} ({share:.1f}%)", "dim")]
-    title += [(f"   peak {text.size(max(history.memory))}", "dim")]
-    return graph(title, history.memory, width, height, 1 << 20, text.size, "spark2")
+        used += [(f" of {text.size(limit)} ({100 * memory / limit:.1f}%)", "dim")]
+    used += [(f"  peak {text.size(max(history.memory))}", "dim")]
+    net = [one + two for one, two in zip(history.rx, history.tx, strict=False)]
+    moved = _two("disk ", "r ", history.read, "w ", history.write)
+    disk = [one + two for one, two in zip(history.read, history.write, strict=False)]
+    return [
+        _Metric(cpu, history.cpu, 5, lambda value: f"{value:.0f}%", "spark"),
+        _Metric(used, history.memory, 1 << 20, text.size, "spark2"),
+        _Metric(_two("net ", "↓", history.rx, "↑", history.tx), net, 1024, text.size, "spark"),
+        _Metric(moved, disk, 1024, text.size, "spark2"),
+        _Metric(
+            [("processes ", "dim"), (str(history.pids), "bright")],
+            history.processes,
+            4,
+            lambda value: f"{value:.0f}",
+            "spark",
+        ),
+    ]
 
 
-def _traffic(name: str, values: Sequence[float], width: int, height: int) -> Lines:
-    title: list[Span] = [(f"{name} ", "dim"), (f"{text.size(values[-1])}/s", "bright")]
-    return graph(title, values, width, height, 1024, text.size, "spark")
-
-
-def _numbers(history: History) -> Lines:
-    pairs = (
-        ("net ", f"↓{text.size(history.rx[-1])}/s ↑{text.size(history.tx[-1])}/s"),
-        ("  disk ", f"r {text.size(history.read[-1])}/s w {text.size(history.write[-1])}/s"),
-        ("  processes ", str(history.pids)),
-    )
-    line: list[Span] = []
-    for name, value in pairs:
-        line += [(name, "dim"), (value, "bright")]
-    return [line]
+def _two(
+    name: str, one: str, first: Sequence[float], two: str, second: Sequence[float]
+) -> list[Span]:
+    words = f"{one}{text.size(first[-1])}/s {two}{text.size(second[-1])}/s"
+    return [(name, "dim"), (words, "bright")]
 
 
 def _beside(left: Lines, right: Lines, width: int) -> Lines:

@@ -60,6 +60,7 @@ TABLE = (
     Key("space", "noop", "mark", "Lists", "␣"),
     Key("c", "copy", "copy the id", "Lists"),
     Key("X", "prune", "clean up, with preview", "Lists", hint="inv", brief="clean up"),
+    Key("H", "app.host", "the host: CPUs, disks, processes", "Screen"),
     Key("colon", "app.command_palette", "all commands", "Screen", ":"),
     Key("question_mark,f1", "help", "this help", "Screen", "?", hint="cinvlso", brief="help"),
     Key("ctrl+s", "start_engine", "start the engine", "Screen", "^s"),

@@ -8,6 +8,7 @@ from typing import Any
 
 Json = dict[str, Any]
 KEEP = 600  # samples kept per container: ten minutes at 1 Hz
+DAY = 24 * 3600  # seconds
 BAR = 3  # seconds of one bar of a list's sparkline: slower is longer, and costs fewer bytes
 BARS = 40
 KINDS = ("containers", "images", "networks", "volumes")
@@ -24,6 +25,7 @@ class History:
     tx: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
     read: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
     write: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
+    processes: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
     # What the lists draw: the peaks of CPU and the last of memory, a bar each.
     cpu_bars: deque[float] = field(default_factory=lambda: deque(maxlen=BARS))
     memory_bars: deque[float] = field(default_factory=lambda: deque(maxlen=BARS))
@@ -41,16 +43,44 @@ class History:
         self.memory.append(float(sample.get("memory") or 0))
         self.memory_limit = float(sample.get("memory_limit") or 0)
         self.pids = int(sample.get("pids") or 0)
+        self.processes.append(self.pids)
         for name in ("rx", "tx", "read", "write"):
             self._rate(name, time, float(sample.get(name) or 0))
+        self._bars(time, self.cpu[-1], self.memory[-1])
+
+    def extend(self, series: Json) -> None:
+        """Take many samples at once, into an empty history: lists by name, times in ns."""
+        times = [when / 1e9 for when in series.get("time") or []]
+        if not times:
+            return
+        self.time.extend(times)
+        self.cpu.extend(series["cpu"])
+        self.memory.extend(series["memory"])
+        self.processes.extend(series.get("pids") or [])
+        self.pids = int(self.processes[-1]) if self.processes else 0
+        limit = series.get("memory_limit")
+        self.memory_limit = float((limit[-1] if isinstance(limit, list) else limit) or 0)
+        for name in ("rx", "tx", "read", "write"):
+            counters = series.get(name) or [0] * len(times)
+            steps = zip(times, times[1:], counters, counters[1:], strict=False)
+            rates = [(b - a) / (t - s) if b >= a and t > s else 0.0 for s, t, a, b in steps]
+            getattr(self, name).extend([0.0, *rates])
+            self._last[name] = (times[-1], counters[-1])
+        last = len(times) - BARS * BAR
+        for when, cpu, memory in list(zip(times, series["cpu"], series["memory"], strict=False))[
+            max(0, last) :
+        ]:
+            self._bars(when, cpu, memory)
+
+    def _bars(self, time: float, cpu: float, memory: float) -> None:
         bar = int(time + self.phase) // BAR
         if bar != self._bar or not self.cpu_bars:
             self._bar = bar
-            self.cpu_bars.append(self.cpu[-1])
-            self.memory_bars.append(self.memory[-1])
+            self.cpu_bars.append(cpu)
+            self.memory_bars.append(memory)
         else:
-            self.cpu_bars[-1] = max(self.cpu_bars[-1], self.cpu[-1])
-            self.memory_bars[-1] = self.memory[-1]
+            self.cpu_bars[-1] = max(self.cpu_bars[-1], cpu)
+            self.memory_bars[-1] = memory
 
     def _rate(self, name: str, time: float, counter: float) -> None:
         before, count = self._last.get(name, (time, counter))
@@ -65,6 +95,19 @@ class History:
 def history_of(identifier: str) -> History:
     """An empty history for the container `identifier`."""
     return History(phase=int(identifier[-2:], 16) % BAR if identifier else 0)
+
+
+def recall(identifier: str, series: Json, keep: int = KEEP) -> History:
+    """A container's history of what the engine measured: lists by name, times in ns.
+
+    `keep` samples of it at most.
+    """
+    history = history_of(identifier)
+    if keep > KEEP:
+        for name in ("time", "cpu", "memory", "rx", "tx", "read", "write", "processes"):
+            setattr(history, name, deque(maxlen=keep))
+    history.extend(series)
+    return history
 
 
 @dataclass(frozen=True)

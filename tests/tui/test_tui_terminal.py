@@ -103,7 +103,7 @@ def tmux_of(written: bytes, size: tuple[int, int], path: Path) -> list[str]:
 
 PROGRAMS: dict[str, tuple[list[str], bytes, Callable[[str], object]]] = {
     "vim": (
-        ["vim", "-u", "NONE", "-N", "/t/text"],
+        ["vim", "-n", "-u", "NONE", "-N", "/t/text"],
         b":set nu\r:vsplit /t/long\r/1234 of\r",
         lambda text: "line 1234 of" in text and "漢字" in text,
     ),
@@ -159,7 +159,7 @@ async def test_the_emulator_shows_what_tmux_shows(
 
 async def test_a_storm_of_resizes_ends_at_the_last_size(engine: EngineProcess, box: str) -> None:
     """The program and the emulator agree, and the screen is drawn for that size."""
-    async with session(engine, box, (80, 24), "vim", "-u", "NONE", "/t/long") as (opened, _):
+    async with session(engine, box, (80, 24), "vim", "-n", "-u", "NONE", "/t/long") as (opened, _):
         await shows(opened, lambda text: "line 20 of" in text, "the file")
         for number in range(120):
             opened.resize(40 + number % 90, 10 + number % 30)
@@ -184,11 +184,13 @@ def shell(pane: Tmux, box: str) -> None:
     """Filter the list to `box` and open a shell in it."""
     pane.wait_for("● ")
     pane.type("/")
+    pane.wait_for(" filter")
     pane.type(box)
+    pane.wait_for(f"/{box} ")
     pane.keys("Enter")
-    pane.wait_for(f"/{box}")
+    pane.wait_while(" filter")
     pane.type("e")
-    pane.wait_for("leaves, it runs on")
+    pane.wait_for("bash-")
     pane.type("PS1='ready> '; cd /t\n")
     pane.wait_for("ready>")
 
@@ -197,7 +199,7 @@ def test_a_file_edited_in_the_pane_is_written(engine: EngineProcess, box: str) -
     """Keys go to the program, and its screen to the pane, at 80x24."""
     with app(engine, 80, 24) as pane:
         shell(pane, box)
-        pane.type("vim -u NONE /t/new\n")
+        pane.type("vim -n -u NONE /t/new\n")
         pane.wait_for("[New]")
         pane.type("ihello from vim")
         pane.keys("Escape")
@@ -216,13 +218,13 @@ def test_detaching_in_the_middle_of_a_flood_gives_the_list_back(
         pane.type("yes \"$(printf '\\033[3')\"\n")
         pane.wait_for("yes")
         pane.keys("C-]")
-        pane.wait_for("e returns")
+        pane.wait_for("stop/start")
         pane.type("?")
         pane.wait_for("this help")
         pane.keys("Escape")
         pane.wait_while("this help")
         pane.type("e")
-        pane.wait_for("leaves, it runs on")
+        pane.wait_for("^] leave")
         pane.keys("C-c")
         pane.type("\necho calm$((1+1))\n")
         pane.wait_for("calm2")
@@ -233,7 +235,7 @@ def test_the_whole_terminal_is_handed_over_and_taken_back(engine: EngineProcess,
     with app(engine, 100, 30) as pane:
         shell(pane, box)
         pane.keys("C-]")
-        pane.wait_for("e returns")
+        pane.wait_for("stop/start")
         pane.type("+")
         pane.wait_while("Containers")
         pane.type("stty size\n")
@@ -242,10 +244,10 @@ def test_the_whole_terminal_is_handed_over_and_taken_back(engine: EngineProcess,
         pane.wait_for("line 29 of a longer file")
         pane.keys("C-]")
         pane.wait_for("Containers")
-        shown = pane.wait_for("ctrl+]")
+        shown = pane.wait_for("^] leave")
         assert "╭" in shown and box in shown
         pane.keys("C-]")
-        pane.wait_for("e returns")
+        pane.wait_for("stop/start")
         pane.type("q")
         wait_until(lambda: pane._run("display", "-p", "#{pane_dead}").strip() == "1", "its end", 60)
 

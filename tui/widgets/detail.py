@@ -188,6 +188,10 @@ class Detail(Container):
         """A list was read, or searched."""
         self.retitle()
 
+    def on_pane_told(self) -> None:
+        """A tab has other words for it."""
+        self.retitle()
+
     def on_outline_changed(self) -> None:
         """Likewise a tree."""
         self.retitle()

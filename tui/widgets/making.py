@@ -20,7 +20,7 @@ def make(name: str, source: Source, model: Model, clock: Callable[[], float]) ->
     if name == "stats":
         from .stats import Stats
 
-        return Stats(model, widget_id=name)
+        return Stats(source, model, widget_id=name)
     if name == "inspect":
         from .inspect import Inspect
 

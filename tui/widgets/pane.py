@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from textual.message import Message
+
 
 class Pane:
     """A tab's widget, beside being a Textual widget: told what it is about, and when time passes.
 
     `about` is what the border says of it, as markup.
     """
+
+    class Told(Message):
+        """What the border says of it is out of date."""
 
     def show_target(self, kind: str, target: str) -> None:
         """Show the object `target` (a row's id, "" for none) of the list `kind`."""
