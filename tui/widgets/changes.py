@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding
 
 from ...host.errors import BayError, NotFoundError
-from .. import text, tree
+from .. import tabs, text, tree
 from ..cells import Column
 from ..files import changed_node
 from ..model import Json, Model, container_name
@@ -26,6 +26,7 @@ class Changes(Outline):
 
     BINDINGS = [
         Binding("C", "commit", "Commit", show=False),
+        Binding("b", "snapshots", "Snapshots", show=False),
         Binding("ctrl+r", "reread", "Read again", show=False),
     ]
 
@@ -97,8 +98,22 @@ class Changes(Outline):
         """How much was written, and the keys."""
         words = [self._sum, super().about]
         if self.has_focus and self.rows:
-            words.append("[b]C[/] commits")
+            words.append("[b]C[/] commits · [b]b[/] snapshots")
         return " · ".join(word for word in words if word)
+
+    def action_snapshots(self) -> None:
+        """Open the snapshots of its writable layer."""
+        summary = self._model.container(self._target)
+        if summary is None:
+            return
+        if not tabs.is_ours(self._model.version):
+            name = tabs.engine_name(self._model.version)
+            text = f"{name} takes no snapshots of writable layers; Bayplan's own engine does"
+            self.notify(text, severity="warning", markup=False)
+            return
+        from ..screens.snapshots import Snapshots
+
+        self.app.push_screen(Snapshots(self._source, self._target, container_name(summary)))
 
     def action_commit(self) -> None:
         """Ask for the name of the new image, then make it of the container as it is."""
