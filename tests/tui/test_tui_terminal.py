@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -82,10 +83,11 @@ async def session(
 
 async def shows(opened: Session, fact: Callable[[str], object], what: str) -> None:
     """Wait until the emulated screen's text is such that `fact`."""
-    async with asyncio.timeout(90):
-        while not fact("\n".join(opened.emulator.text())):
-            await asyncio.sleep(0.02)
-            assert not opened.over, f"ended before {what}:\n" + "\n".join(opened.emulator.text())
+    deadline = time.monotonic() + 60
+    while not fact(shown := "\n".join(opened.emulator.text())):
+        assert not opened.over, f"ended before {what}:\n{shown}"
+        assert time.monotonic() < deadline, f"{what}: not so after 60 s; the screen:\n{shown}"
+        await asyncio.sleep(0.02)
 
 
 def tmux_of(written: bytes, size: tuple[int, int], path: Path) -> list[str]:
@@ -166,8 +168,16 @@ async def test_a_storm_of_resizes_ends_at_the_last_size(engine: EngineProcess, b
             if number % 10 == 0:
                 await asyncio.sleep(0)
         opened.resize(100, 30)
-        opened.send(b":echo 'size' &columns &lines\r")
-        await shows(opened, lambda text: "size 100 30" in text, "vim's own size")
+        asked = 0.0
+
+        def told(text: str) -> bool:
+            nonlocal asked
+            if time.monotonic() - asked > 1:  # a late redraw wipes the answer: ask again
+                asked = time.monotonic()
+                opened.send(b":echo 'size' &columns &lines\r")
+            return "size 100 30" in text
+
+        await shows(opened, told, "vim's own size")
         assert len(opened.emulator.text()) == 30
 
 
@@ -199,16 +209,19 @@ def test_a_file_edited_in_the_pane_is_written(engine: EngineProcess, box: str) -
     """Keys go to the program, and its screen to the pane, at 80x24."""
     with app(engine, 80, 24) as pane:
         shell(pane, box)
-        pane.type("vim -n -u NONE /t/new\n")
-        pane.wait_for("[New]")
+        pane.type("vim -n -N -u NONE /t/new\n")
+        pane.wait_for("[New File]")
         pane.type("ihello from vim")
+        pane.wait_for("-- INSERT --")
         pane.keys("Escape")
+        pane.wait_while("-- INSERT --")  # else it and what follows are one alt+key
         pane.type(":wq\n")
         pane.wait_for("ready>")
         pane.type("cat /t/new | tr a-z A-Z\n")
         pane.wait_for("HELLO FROM VIM")
 
 
+@pytest.mark.timeout(300)
 def test_detaching_in_the_middle_of_a_flood_gives_the_list_back(
     engine: EngineProcess, box: str
 ) -> None:
@@ -216,7 +229,7 @@ def test_detaching_in_the_middle_of_a_flood_gives_the_list_back(
     with app(engine, 120, 36) as pane:
         shell(pane, box)
         pane.type("yes \"$(printf '\\033[3')\"\n")
-        pane.wait_for("yes")
+        wait_until(lambda: pane.screen().count("│3  ") > 5, "the flood", 40)
         pane.keys("C-]")
         pane.wait_for("stop/start")
         pane.type("?")
@@ -227,7 +240,7 @@ def test_detaching_in_the_middle_of_a_flood_gives_the_list_back(
         pane.wait_for("^] leave")
         pane.keys("C-c")
         pane.type("\necho calm$((1+1))\n")
-        pane.wait_for("calm2")
+        pane.wait_for("calm2", 200)
 
 
 def test_the_whole_terminal_is_handed_over_and_taken_back(engine: EngineProcess, box: str) -> None:
@@ -244,10 +257,8 @@ def test_the_whole_terminal_is_handed_over_and_taken_back(engine: EngineProcess,
         pane.wait_for("line 29 of a longer file")
         pane.keys("C-]")
         pane.wait_for("Containers")
-        shown = pane.wait_for("^] leave")
+        shown = pane.wait_for("stop/start")
         assert "╭" in shown and box in shown
-        pane.keys("C-]")
-        pane.wait_for("stop/start")
         pane.type("q")
         wait_until(lambda: pane._run("display", "-p", "#{pane_dead}").strip() == "1", "its end", 60)
 
