@@ -38,7 +38,8 @@ TABLE = (
     Key("right_square_bracket", "turn(1)", "next tab", "Panes", "]"),
     Key("z", "zoom", "zoom the detail", "Panes", hint="lso", brief="zoom"),
     Key("escape", "back", "back, one step", "Panes", "esc", hint="lo", brief="back"),
-    Key("e,E", "shell('exec')", "shell in it", "Containers", hint="c", brief="shell"),
+    Key("e", "shell('exec')", "shell in it", "Containers", hint="c", brief="shell"),
+    Key("E", "shell('exec', True)", "one more shell in it", "Containers"),
     Key("a", "shell('attach')", "attach", "Containers", hint="c"),
     Key("s", "do('toggle')", "stop, or start", "Containers", hint="c", brief="stop/start"),
     Key("S", "do('start')", "start", "Containers"),
@@ -79,6 +80,7 @@ SHELL_KEYS = (
     Key("", "", "give the keyboard back", "Shell", "^]", hint="s", brief="leave"),
     Key("plus", "fullscreen", "the whole screen", "Shell", "+"),
     Key("", "", "scroll back", "Shell", "⇧pgup", hint="s"),
+    Key("", "", "another of its shells", "Shell", ", ."),
     Key("x", "end_session", "end the session", "Shell"),
 )
 

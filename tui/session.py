@@ -189,7 +189,12 @@ class Session:
     # --- end
 
     def close(self) -> None:
-        """Drop the connection: detaches from a container, hangs an exec up."""
+        """Drop the connection: detaches from a container; a shell at its prompt ends by that.
+
+        The API cannot hang up an exec: what else runs in one runs on, as with every Docker client.
+        """
+        if self.kind == "exec" and self._tty:
+            self._send(b"\x04")
         if self._task is not None:
             self._task.cancel()
         if self._wire is not None:

@@ -123,15 +123,15 @@ class Acting(Screen[None]):
 
     # --- terminals
 
-    def action_shell(self, kind: Kind) -> None:
-        """Open a terminal into the container under the cursor."""
+    def action_shell(self, kind: Kind, new: bool = False) -> None:
+        """Go to a terminal into the container under the cursor; `new` opens another one."""
         if self.kind == "containers" and self.table("containers").current is not None:
             self.detail.open("shell")
-            self.call_after_refresh(self._open_shell, kind)
+            self.call_after_refresh(self._open_shell, kind, new)
 
-    async def _open_shell(self, kind: Kind) -> None:
+    async def _open_shell(self, kind: Kind, new: bool) -> None:
         shell = self.query_one(Shell)
-        if await shell.open(kind):
+        if await shell.open(kind, new=new):
             shell.focus()
 
     async def action_fullscreen(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.binding import Binding
+
 from ...host.errors import BayError
 from ..model import Model, container_name
 from ..session import Kind, Session
@@ -13,12 +15,18 @@ from .terminal import Terminal
 class Shell(Terminal, Pane):
     """Keeps the sessions of all containers and shows those of the chosen one."""
 
+    BINDINGS = [
+        Binding("comma", "other(-1)", "The shell before", show=False),
+        Binding("full_stop", "other(1)", "The next shell", show=False),
+        Binding("c", "copy_screen", "Copy what is seen", show=False),
+    ]
+
     def __init__(self, source: Source, model: Model, *, widget_id: str | None = None) -> None:
         super().__init__(widget_id=widget_id)
         self._source = source
         self._model = model
-        self._sessions: dict[tuple[str, str], Session] = {}
-        self._last: dict[str, Kind] = {}
+        self._sessions: dict[str, list[Session]] = {}
+        self._shown: dict[str, Session] = {}
         self._target = ""
 
     def show_target(self, kind: str, target: str) -> None:
@@ -29,8 +37,7 @@ class Shell(Terminal, Pane):
         self._present()
 
     def _present(self) -> None:
-        kind = self._last.get(self._target)
-        session = self._sessions.get((self._target, kind)) if kind else None
+        session = self._shown.get(self._target)
         if session is not self.session or session is None:
             self.show(session, None if session else self._offer())
 
@@ -47,14 +54,20 @@ class Shell(Terminal, Pane):
             ]
         return [("", f"{name} is not running."), ("s", "start it")]
 
-    async def open(self, kind: Kind, command: list[str] | None = None) -> bool:
+    async def open(
+        self, kind: Kind, command: list[str] | None = None, *, new: bool = False
+    ) -> bool:
         """Go to the session of `kind` in the chosen container, opening it if there is none.
 
-        False when the engine refused, which is then said in a notification.
+        `new` opens another one beside those there are. False when the engine refused, which is then
+        said in a notification.
         """
         container = self._target
-        session = self._sessions.get((container, kind))
-        if session is None or session.over:
+        there = [one for one in self._sessions.get(container, []) if one.kind == kind]
+        session = next((one for one in reversed(there) if not one.over), None)
+        if self._shown.get(container) in there:
+            session = self._shown[container] if not self._shown[container].over else session
+        if session is None or (new and kind == "exec"):
             session = self._new(container, kind)
             try:
                 await session.open(command)
@@ -81,10 +94,31 @@ class Shell(Terminal, Pane):
         return session
 
     def _keep(self, session: Session) -> None:
-        self._sessions[session.container, session.kind] = session
-        self._last[session.container] = session.kind
+        there = self._sessions.setdefault(session.container, [])
+        if session not in there:
+            there[:] = [one for one in there if not one.over]
+            there.append(session)
+        self._shown[session.container] = session
         if session.container == self._target:
             self._present()
+
+    def action_other(self, step: int) -> None:
+        """Show the next session of this container, or the one before."""
+        there = self._sessions.get(self._target, [])
+        if self.session in there and len(there) > 1:
+            self._shown[self._target] = there[(there.index(self.session) + step) % len(there)]
+            self._present()
+
+    def action_copy_screen(self) -> None:
+        """Copy the lines that are seen, of the screen or of what was scrolled back to."""
+        if self.session is None:
+            return
+        emulator, height = self.session.emulator, self.size.height
+        history = ["".join(char for _, char in row).rstrip() for row in emulator.scrollback]
+        lines = [*history, *emulator.text()]
+        first = max(0, len(history) - self.back)
+        self.app.copy_to_clipboard("\n".join(lines[first : first + height]))
+        self.app.notify("Copied what is seen", markup=False)
 
     def release(self) -> None:
         """The keyboard went back to the app: an attach ends by that, a shell lives on."""
@@ -96,15 +130,21 @@ class Shell(Terminal, Pane):
         session = self.session
         if session is not None:
             session.close()
-            self._sessions.pop((session.container, session.kind), None)
-            self._last.pop(session.container, None)
+            there = self._sessions.get(session.container, [])
+            if session in there:
+                there.remove(session)
+            self._shown.pop(session.container, None)
+            if there:
+                self._shown[session.container] = there[-1]
             self._present()
 
     def forget_gone(self) -> None:
         """Close the sessions of containers that no longer exist."""
         alive = {one["Id"] for one in self._model.containers}
-        for key in [key for key in self._sessions if key[0] not in alive]:
-            self._sessions.pop(key).close()
+        for container in [one for one in self._sessions if one not in alive]:
+            for session in self._sessions.pop(container):
+                session.close()
+            self._shown.pop(container, None)
         if self.session is None:
             self._present()
 
@@ -116,11 +156,15 @@ class Shell(Terminal, Pane):
             return ""
         if session.over:
             return f"{session.outcome} · [b]e[/] opens another"
+        there = self._sessions.get(session.container, [])
         words: list[str] = [session.kind]
+        if len(there) > 1 and session in there:
+            words = [f"{session.kind} {there.index(session) + 1} of {len(there)}"]
         if self.back:
             words.append(f"[$warn]{self.back} lines back[/]")
         if not self.has_focus:
             words.append("[b]e[/] returns")
+            words.append("[b], .[/] others" if len(there) > 1 else "[b]E[/] another")
         elif session.kind == "exec":
             words.append("[b $accent]ctrl+][/] leaves, it runs on")
         else:
@@ -129,5 +173,5 @@ class Shell(Terminal, Pane):
 
     def on_unmount(self) -> None:
         """The app ends: so do its shells; what was attached to runs on."""
-        for session in self._sessions.values():
+        for session in [one for there in self._sessions.values() for one in there]:
             session.close()
