@@ -130,6 +130,12 @@ class EngineProcess:
         """
         self._end(signal.SIGKILL, pid)
 
+    def reap(self) -> None:
+        """Wait for the end of an engine that somebody else killed."""
+        assert self._child is not None
+        self._child.wait(timeout=30)
+        self._child = None
+
     def stop(self) -> None:
         """SIGTERM the engine and wait for its end; containers run on."""
         self._end(signal.SIGTERM)

@@ -1,0 +1,237 @@
+"""SIGKILL of the engine at random moments of what it does with images, and the look at it after.
+
+Used by a bounded test and by `dev/killing.py`, which does hundreds. All is told by a seed: the
+work, its order, and the part of the work's usual time after which the engine dies.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import sqlite3
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+
+from .engine import EngineProcess
+from .ledger import Ledger
+from .waiting import wait_until
+
+WORK = ("pull", "commit", "rmi", "prune", "load", "snapshot")
+LAYERS, FILES, SIZE = 4, 60, 24_000
+
+
+class Killing:
+    """One engine, one registry, two images that share a layer, and one container."""
+
+    def __init__(self, engine: EngineProcess, seed: int) -> None:
+        self.engine = engine
+        self.random = random.Random(seed)
+        self.ledger = Ledger()
+        self.ledger.pause = 0.003
+        shared = self._layer("shared")
+        self.layers: dict[str, list[bytes]] = {}
+        self.images: list[str] = []
+        for name in ("first", "second"):
+            layers = [shared, *(self._layer(f"{name}{n}") for n in range(LAYERS))]
+            tars = [gzip.decompress(layer) for layer in layers]
+            ids = ["sha256:" + hashlib.sha256(tar).hexdigest() for tar in tars]
+            rootfs = {"type": "layers", "diff_ids": ids}
+            config = {"architecture": "amd64", "os": "linux", "rootfs": rootfs}
+            reference = self.ledger.add(name, json.dumps(config).encode(), layers)
+            self.images.append(reference)
+            self.layers[reference] = layers
+        self.usual: dict[str, float] = {}
+        self.kills = 0
+        self.pull(self.images[0])
+        self.pull(self.images[1])
+        self.archive = engine.api("GET", f"/images/{self.images[1]}/get").body
+        body = {"Image": self.images[0], "Cmd": ["x"]}
+        answer = engine.api("POST", "/containers/create?name=killing", body)
+        assert answer.status == 201, answer.body
+        self._write("start")
+
+    def _layer(self, name: str) -> bytes:
+        """Files that do not compress, so that a download takes as long as it looks."""
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w") as tar:
+            for number in range(FILES):
+                info = tarfile.TarInfo(f"{name}/{number // 10}/{number}")
+                info.size = SIZE
+                tar.addfile(info, io.BytesIO(self.random.randbytes(SIZE)))
+        return gzip.compress(raw.getvalue(), 1)
+
+    def close(self) -> None:
+        self.ledger.stop()
+
+    # --- the work: each can be done again, whatever an earlier attempt left
+
+    def pull(self, image: str) -> None:
+        answer = self.engine.api("POST", f"/images/create?fromImage={image}")
+        wrong = [line["error"] for line in answer.lines() if "error" in line]
+        assert answer.status == 200 and not wrong, wrong or answer.body
+
+    def commit(self) -> None:
+        answer = self.engine.api("POST", "/commit?container=killing&repo=made&tag=one", {})
+        assert answer.status == 201, answer.body
+
+    def rmi(self) -> None:
+        answer = self.engine.api("DELETE", f"/images/{self.images[1]}")
+        assert answer.status in (200, 404), answer.body
+
+    def prune(self) -> None:
+        filters = '{"dangling":["false"]}'
+        answer = self.engine.api("POST", f"/images/prune?filters={filters}")
+        assert answer.status == 200, answer.body
+
+    def load(self) -> None:
+        answer = self.engine.api("POST", "/images/load", self.archive)
+        assert answer.status == 200 and b"error" not in answer.body, answer.body
+
+    def snapshot(self) -> None:
+        answer = self.engine.api("POST", "/bay/containers/killing/snapshots", {})
+        assert answer.status == 201, answer.body
+
+    def _prepare(self, what: str) -> Callable[[], None]:
+        """Bring about the state that the work starts from; what to kill."""
+        second = self.images[1]
+        if what in ("rmi", "prune"):
+            self.pull(second)
+        elif what in ("pull", "load"):
+            self.engine.api("DELETE", f"/images/{second}?force=1")
+        if what == "prune":
+            self.commit()
+        elif what in ("commit", "snapshot"):
+            self._write(f"file{self.kills}")
+        work: dict[str, Callable[[], None]] = {
+            "pull": lambda: self.pull(second), "commit": self.commit, "rmi": self.rmi,
+            "prune": self.prune, "load": self.load, "snapshot": self.snapshot,
+        }  # fmt: skip
+        return work[what]
+
+    def _write(self, name: str) -> None:
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w") as tar:
+            for number in range(100):
+                info = tarfile.TarInfo(f"{name}/{number}")
+                info.size = SIZE
+                tar.addfile(info, io.BytesIO(self.random.randbytes(SIZE)))
+        answer = self.engine.api("PUT", "/containers/killing/archive?path=/", raw.getvalue())
+        assert answer.status == 200, answer.body
+
+    # --- one kill
+
+    def one(self, what: str) -> str:
+        """Kill the engine somewhere in `what`, start another, look at all; what was seen."""
+        work = self._prepare(what)
+        if what not in self.usual:
+            start = time.monotonic()
+            work()
+            self.usual[what] = time.monotonic() - start
+            work = self._prepare(what)
+        moment = self.random.random() * 1.1 * self.usual[what]
+        pid = self.engine.pid
+        finished = threading.Event()
+
+        def attempt() -> None:
+            try:
+                work()
+                finished.set()
+            except (OSError, HTTPException, AssertionError, ValueError):
+                pass  # the engine died
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        finished.wait(moment)
+        os.kill(pid, signal.SIGKILL)
+        thread.join(60)
+        assert not thread.is_alive()
+        self.kills += 1
+        self.engine.reap()
+        complete, partial = self._complete(), self._partial()
+        self.engine.start()
+        self.check()
+        before = len(self.ledger.served)
+        self._again(what, work)
+        self._assert_nothing_twice(before, complete, partial)
+        return f"{what} at {moment:.3f} of {self.usual[what]:.3f} s" + (
+            ", which had ended" if finished.is_set() else f": {len(partial)} downloads begun"
+        )
+
+    def _again(self, what: str, work: Callable[[], None]) -> None:
+        """The same once more: it works, and gives what it always gives."""
+        work()
+        ids = {tag for row in self._images() for tag in row["RepoTags"] or ()}
+        second = self.images[1]
+        if what in ("pull", "load"):
+            assert second in ids
+        elif what in ("rmi", "prune"):
+            assert second not in ids, ids
+        elif what == "commit":
+            assert "made:one" in ids
+
+    def _images(self) -> list[dict[str, object]]:
+        return list(self.engine.api("GET", "/images/json?all=1").json())
+
+    # --- what must be so after each start
+
+    def check(self) -> None:
+        """`system check` is clean, and the disk holds what the rows say, nothing else."""
+        told = self.engine.api("GET", "/bay/system/check").lines()
+        assert told[-1]["Summary"]["Problems"] == 0, told
+        try:
+            wait_until(lambda: not self._unexpected(), "a clean disk", timeout=60)
+        except AssertionError as error:
+            raise AssertionError(f"{self._unexpected()}\n{self.engine.tail()}") from error
+        states = self.engine.api("GET", "/containers/killing/json").json()
+        assert states["State"]["Status"] == "created"
+
+    def _rows(self, sql: str) -> set[str]:
+        """Read beside the engine: WAL lets a second reader in."""
+        with sqlite3.connect(f"file:{self.engine.root}/bay.db?mode=ro", uri=True) as database:
+            return {row[0] for row in database.execute(sql)}
+
+    def _unexpected(self) -> list[str]:
+        root = self.engine.root
+        rows = {one.removeprefix("sha256:") for one in self._rows("SELECT diff_id FROM layers")}
+        layers = {entry.name for entry in (root / "layers").iterdir()}
+        wrong = [f"layer {name}" for name in rows ^ layers]
+        wrong += [str(place) for place in (root / "trash").iterdir()]
+        wrong += [str(p) for p in (root / "blobs/partial").iterdir() if "push" in p.name]
+        needed = self._rows("SELECT diff_id FROM image_layers")
+        present = self._rows("SELECT diff_id FROM layers")
+        wrong += [f"missing {diff_id}" for diff_id in needed - present]
+        return wrong
+
+    # --- nothing complete is fetched twice
+
+    def _complete(self) -> set[str]:
+        """Blobs of the layers that are whole, as the dead engine left them."""
+        return self._rows(
+            "SELECT digest FROM layer_blobs WHERE diff_id IN (SELECT diff_id FROM layers)"
+        )
+
+    def _partial(self) -> dict[str, int]:
+        folder = self.engine.root / "blobs/partial"
+        return {f.name.replace("-", ":", 1): f.stat().st_size for f in Path(folder).iterdir()}
+
+    def _assert_nothing_twice(
+        self, before: int, complete: set[str], partial: dict[str, int]
+    ) -> None:
+        sizes = {"sha256:" + hashlib.sha256(one).hexdigest(): len(one)
+                 for layers in self.layers.values() for one in layers}  # fmt: skip
+        for entry in self.ledger.served[before:]:
+            if entry.digest not in sizes:
+                continue  # an image's configuration
+            assert entry.digest not in complete, "A LAYER THAT WAS HERE WAS FETCHED AGAIN"
+            kept = partial.get(entry.digest, 0)
+            assert kept < sizes[entry.digest], "A WHOLE DOWNLOAD WAS FETCHED AGAIN"
+            assert entry.start >= kept, "BYTES THAT WERE HERE WERE FETCHED AGAIN"
