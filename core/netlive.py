@@ -33,6 +33,15 @@ class _Reading:
     rates: Json | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Cable:
+    """A container's interface and the link on the host that is its other end."""
+
+    container: str
+    interface: str
+    host_link: str
+
+
 class NetLive:
     """Reads on demand and keeps the last reading, from which rates are made; costs nothing idle."""
 
@@ -46,6 +55,39 @@ class NetLive:
     def close(self) -> None:
         """Close the socket."""
         self._counters.close()
+
+    def cables(self) -> list[Cable]:
+        """Every cable there is now, for `counters`."""
+        return [
+            Cable(it.container, it.link, it.host_link)
+            for items in self._state.endpoints.values()
+            for it in items
+            if it.host_link
+        ]
+
+    def counters(self, cables: list[Cable]) -> dict[str, dict[str, dict[str, int]]]:
+        """Docker's counters by container and interface, of one query for all; blocks.
+
+        A container has none here when one of its links is not on the host.
+        """
+        every = self._counters.all()
+        indexes = {name: index for index, name in socket.if_nameindex()}
+        found: dict[str, dict[str, dict[str, int]]] = {}
+        for cable in cables:
+            it = every.get(indexes.get(cable.host_link, 0))
+            if it is not None:
+                # What the host's end sends, the container's receives.
+                found.setdefault(cable.container, {})[cable.interface] = {
+                    "rx_bytes": it.tx_bytes,
+                    "rx_packets": it.tx_packets,
+                    "rx_errors": it.tx_errors,
+                    "rx_dropped": it.tx_dropped,
+                    "tx_bytes": it.rx_bytes,
+                    "tx_packets": it.rx_packets,
+                    "tx_errors": it.rx_errors,
+                    "tx_dropped": it.rx_dropped,
+                }
+        return found
 
     async def read(self) -> list[Json]:
         """Every network as docs/api-bay.md has it. Rates are null until there are two readings."""

@@ -3,89 +3,135 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
+import resource
+import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..host import cgroups, clock
+from ..host.errors import InvalidError
 from ..host.threads import offload
-from . import samples
+from . import history, samples
 from .context import cgroup_path
+from .history import Point
 from .options import Options
-from .samples import Sample
+from .samples import Reader, Sample
 from .types import Container, Json
 
-KEPT = 600
+if TYPE_CHECKING:
+    from .netlive import Cable, NetLive
+
 INTERVAL = 1.0
+# Of the descriptors the engine may have, those that samples may keep; a reader keeps some 18.
+_SHARE, _FILES = 4, 18
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Point:
-    """What is kept of a sample for the curves."""
-
-    time: int
-    cpu: float
-    memory: int
-    memory_limit: int
-    rx: int
-    tx: int
-    read: int
-    write: int
-    pids: int
-
-    def json(self) -> Json:
-        return {
-            "cpu": self.cpu,
-            "memory": self.memory,
-            "memory_limit": self.memory_limit,
-            "rx": self.rx,
-            "tx": self.tx,
-            "read": self.read,
-            "write": self.write,
-            "pids": self.pids,
-        }
-
-
-@dataclass
 class _Track:
-    """One container's last two samples and its curve."""
+    """One running container's reader, its last two samples, and its history on disk."""
 
-    last: Sample | None = None
-    before: Sample | None = None
-    points: deque[_Point] = field(default_factory=lambda: deque(maxlen=KEPT))
+    def __init__(self, cgroup: str, folder: Path, keep: bool) -> None:
+        self.reader = Reader(cgroup, keep)
+        self._folder = folder
+        self._keep = keep
+        self._writer: history.Writer | None = None
+        # A request for a container younger than a second meets the sampling thread.
+        self._lock = threading.Lock()
+        self.last: Sample | None = None
+        self.before: Sample | None = None
+        self.point: Point | None = None
 
-    def add(self, sample: Sample) -> None:
+    def take(self, system: int, network: dict[str, dict[str, int]]) -> bool:
+        """Take a sample and keep it; False when the container is gone. Blocks."""
+        with self._lock:
+            return self._take(system, network)
+
+    def _take(self, system: int, network: dict[str, dict[str, int]]) -> bool:
+        sample = self.reader.sample(system, network)
+        if sample is None:
+            return False
         # A container restarted within a second counts from 0 again.
         previous = self.last if self.last and self.last.cpu <= sample.cpu else None
         self.before, self.last = previous, sample
-        self.points.append(
-            _Point(
-                time=sample.time,
-                cpu=round(sample.percent(previous), 2),
-                memory=sample.memory,
-                memory_limit=sample.memory_limit or samples.host_memory(),
-                rx=sample.received,
-                tx=sample.sent,
-                read=sample.read_bytes,
-                write=sample.written_bytes,
-                pids=sample.pids,
-            )
-        )
+        self.point = _point(sample, previous)
+        try:
+            if self._writer is None:
+                self._writer = history.Writer(self._folder)
+            self._writer.add(self.point)
+        except OSError as error:
+            # A full disk, or a container that is being removed: the figures of now are still told.
+            _log.debug("no history in %s: %s", self._folder, error)
+        if not self._keep:
+            self._close_writer()
+        return True
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+
+    def close(self) -> None:
+        """Close its files; what is on disk stays."""
+        self.reader.close()
+        with contextlib.suppress(OSError):
+            self._close_writer()
+
+
+def _point(sample: Sample, before: Sample | None) -> Point:
+    return Point(
+        time=sample.time,
+        cpu=round(sample.percent(before), 2),
+        throttled=round(sample.throttled(before), 2),
+        memory=sample.memory,
+        memory_limit=sample.memory_limit or samples.host_memory(),
+        rx=sample.received,
+        tx=sample.sent,
+        read=sample.read_bytes,
+        write=sample.written_bytes,
+        pids=sample.pids,
+        pressure_cpu=sample.pressure[0],
+        pressure_memory=sample.pressure[1],
+        pressure_io=sample.pressure[2],
+    )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A container to sample: its first process, and whose network it is (see `_network_of`)."""
+
+    id: str
+    cgroup: str
+    folder: Path
+    pid: int
+    network: str
 
 
 class Stats:
-    """Samples every running container while `run` runs; keeps ten minutes of each."""
+    """Samples every running container while `run` runs, and keeps a day of each on disk.
 
-    def __init__(self, options: Options, containers: Callable[[], list[Container]]) -> None:
+    `live` reads the counters of all networks at once; without it each container's are read inside.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        containers: Callable[[], list[Container]],
+        live: NetLive | None = None,
+    ) -> None:
         self._options = options
         self._containers = containers
+        self._live = live
         self._tracks: dict[str, _Track] = {}
         self._tick: Json = {"time": 0, "containers": {}}
         self._ticked = asyncio.Event()
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._kept = limit // _SHARE // _FILES
 
     async def run(self) -> None:
         """Sample once a second until cancelled."""
@@ -103,27 +149,61 @@ class Stats:
 
     async def sample(self) -> None:
         """Take one sample of each running container now, and tell the listeners."""
-        existing = self._containers()
-        wanted = [
-            (entry.id, cgroup_path(self._options, entry), _network_pid(entry))
-            for entry in existing
+        wanted = {
+            entry.id: self._wanted(entry)
+            for entry in self._containers()
             if entry.state.running and entry.state.pid
-        ]
-        found = await offload(_read_all, wanted) if wanted else {}
-        for gone in self._tracks.keys() - {entry.id for entry in existing}:
-            del self._tracks[gone]
-        for entry in existing:
-            if not entry.state.running and entry.id in self._tracks:
-                # Its next run counts from 0 again; its curve goes on.
-                self._tracks[entry.id].last = self._tracks[entry.id].before = None
-        for identity, sample in found.items():
-            self._tracks.setdefault(identity, _Track()).add(sample)
+        }
+        for gone in self._tracks.keys() - wanted.keys():
+            self._tracks.pop(gone).close()
+        for identity, one in wanted.items():
+            self._track(identity, one)
+        cables = self._live.cables() if self._live else []
+        found = await offload(self._take, list(wanted.values()), cables) if wanted else {}
         self._tick = {
-            "time": max((sample.time for sample in found.values()), default=0),
-            "containers": {key: self._tracks[key].points[-1].json() for key in found},
+            "time": max((point.time for point in found.values()), default=0),
+            "containers": {key: _json(point) for key, point in found.items()},
         }
         ticked, self._ticked = self._ticked, asyncio.Event()
         ticked.set()
+
+    def _wanted(self, entry: Container) -> _Wanted:
+        return _Wanted(
+            entry.id,
+            cgroup_path(self._options, entry),
+            entry.bundle,
+            entry.state.pid,
+            _network_of(entry),
+        )
+
+    def _track(self, identity: str, wanted: _Wanted) -> _Track:
+        track = self._tracks.get(identity)
+        if track is None:
+            keep = len(self._tracks) < self._kept
+            track = self._tracks[identity] = _Track(wanted.cgroup, wanted.folder, keep)
+        return track
+
+    def _take(self, wanted: list[_Wanted], cables: list[Cable]) -> dict[str, Point]:
+        """Sample all of `wanted`; blocks. Nothing else touches the tracks meanwhile but to drop."""
+        system = samples.system_cpu()
+        networks = self._live.counters(cables) if self._live and cables else {}
+        found = {}
+        for one in wanted:
+            track = self._tracks.get(one.id)
+            if track is None:
+                continue
+            network = networks.get(one.id)
+            if network is None:
+                network = _inside(one)
+            if track.take(system, network) and track.point is not None:
+                found[one.id] = track.point
+        return found
+
+    def close(self) -> None:
+        """Close every file; what is on disk stays."""
+        for track in self._tracks.values():
+            track.close()
+        self._tracks.clear()
 
     def latest(self, container_id: str) -> Sample | None:
         """The container's last sample; None when there was none yet."""
@@ -136,18 +216,21 @@ class Stats:
             await self._ticked.wait()
             yield self._tick
 
-    def history(self, seconds: int) -> Json:
-        """The curves of the last `seconds` (at most ten minutes), one list per figure."""
-        result: Json = {}
+    async def history(self, seconds: int, interval: int = 0, container: str = "") -> Json:
+        """The curves of the last `seconds`, one list per figure, of all containers or of one.
+
+        `interval` 1 has ten minutes, 10 a day; 0 chooses the finer one that reaches back so far.
+        Raises InvalidError for another.
+        """
+        rings = {ring.interval: ring for ring in (history.SECONDS, history.TENS)}
+        finest = history.SECONDS.interval * history.SECONDS.slots
+        ring = rings.get(interval or (1 if seconds <= finest else 10))
+        if ring is None:
+            raise InvalidError(f"no samples every {interval} seconds: interval is 1 or 10")
         oldest = time.time_ns() - seconds * 1_000_000_000
-        for identity, track in self._tracks.items():
-            points = [point for point in track.points if point.time > oldest]
-            curves: Json = {"time": [point.time for point in points]}
-            for key in ("cpu", "memory", "rx", "tx", "read", "write", "pids"):
-                curves[key] = [getattr(point, key) for point in points]
-            curves["memory_limit"] = points[-1].memory_limit if points else 0
-            result[identity] = curves
-        return {"interval": INTERVAL, "containers": result}
+        entries = [one for one in self._containers() if container in ("", one.id)]
+        curves = await offload(_curves, entries, ring, oldest)
+        return {"interval": float(ring.interval), "containers": curves}
 
     def docker_json(self, container: Container) -> Json:
         """Docker's stats object of a container, with the second before; zeros when it is down."""
@@ -155,10 +238,9 @@ class Stats:
         track = self._tracks.get(container.id)
         if container.state.running and (track is None or track.last is None):
             # Younger than a second: this reading takes some 100 us.
-            wanted = (container.id, cgroup_path(self._options, container), _network_pid(container))
-            for sample in _read_all([wanted]).values():
-                track = self._tracks.setdefault(container.id, _Track())
-                track.add(sample)
+            wanted = self._wanted(container)
+            track = self._track(container.id, wanted)
+            track.take(samples.system_cpu(), _inside(wanted))
         if track is None or track.last is None or not container.state.running:
             result |= {"read": clock.ZERO, "preread": clock.ZERO, "pids_stats": {}}
             empty: Json = {"cpu_usage": {"total_usage": 0}, "throttling_data": {}}
@@ -186,20 +268,46 @@ _NO_CPU: Json = {
 }
 
 
-def _network_pid(container: Container) -> int:
+def _network_of(container: Container) -> str:
     """Whose counters are the container's: nobody's with the host's network, as in Docker."""
-    if container.host_config.get("NetworkMode") == "host":
-        return 0
-    return container.state.pid
+    return "" if container.host_config.get("NetworkMode") in ("host", "none") else container.id
 
 
-def _read_all(wanted: list[tuple[str, str, int]]) -> dict[str, Sample]:
-    system = samples.system_cpu()
-    found = {}
-    for identity, cgroup, pid in wanted:
-        if (sample := samples.read(cgroup, pid, system)) is not None:
-            found[identity] = sample
-    return found
+def _inside(wanted: _Wanted) -> dict[str, dict[str, int]]:
+    """The counters of a container that has no cable to the host: of macvlan, of another's."""
+    if not wanted.network:
+        return {}
+    try:
+        return samples.read_network(wanted.pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+
+
+def _json(point: Point) -> Json:
+    """A point for the stream."""
+    return {
+        "cpu": point.cpu,
+        "memory": point.memory,
+        "memory_limit": point.memory_limit,
+        "rx": point.rx,
+        "tx": point.tx,
+        "read": point.read,
+        "write": point.write,
+        "pids": point.pids,
+        "throttled": point.throttled,
+        "pressure_cpu": point.pressure_cpu,
+        "pressure_memory": point.pressure_memory,
+        "pressure_io": point.pressure_io,
+    }
+
+
+def _curves(entries: list[Container], ring: history.Ring, oldest: int) -> Json:
+    result: Json = {}
+    for entry in entries:
+        points = history.read(entry.bundle, ring, oldest)
+        if points or entry.state.running:
+            result[entry.id] = history.curves(points)
+    return result
 
 
 def _cpu(sample: Sample) -> Json:

@@ -83,9 +83,12 @@ async def prune(call: Call) -> web.StreamResponse:
 
 @route("GET", "/bay/samples")
 async def samples(call: Call) -> web.StreamResponse:
-    """Every container's figures of the last seconds, one a second."""
-    seconds = call.integer("seconds")
-    return reply(call.engine.stats.history(DEFAULT_SECONDS if seconds is None else seconds))
+    """The figures of every container, or of one, in the last seconds: each second, or each ten."""
+    seconds, interval = call.integer("seconds"), call.integer("interval")
+    name = call.text("container")
+    identity = call.engine.containers.get(name).id if name else ""
+    wanted = DEFAULT_SECONDS if seconds is None else seconds
+    return reply(await call.engine.stats.history(wanted, interval or 0, identity))
 
 
 @route("GET", "/bay/samples/stream", streaming=True)

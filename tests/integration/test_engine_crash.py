@@ -160,3 +160,48 @@ def test_a_graceful_stop_leaves_containers_running(
     assert engine.pid != old and engine.inspect("stays")["State"]["Pid"] == pid
     engine.bay("kill", "-s", str(int(signal.SIGKILL)), "stays", check=True)
     assert engine.bay("wait", "stays", check=True).stdout.strip() == "137"
+
+
+def test_figures_outlive_the_engine(engine_with_image: tuple[EngineProcess, str]) -> None:
+    """What was sampled before a SIGKILL is told afterwards, and goes with the container."""
+    engine, image = engine_with_image
+    script = "while :; do :; done"
+    engine.bay(
+        "run", "-d", "--name", "busy", "--cpus", "0.1", image, "sh", "-c", script, check=True
+    )
+    identifier = engine.inspect("busy")["Id"]
+
+    def curves(query: str) -> dict[str, list[float]]:
+        found = engine.api("GET", f"/bay/samples?container=busy&{query}").json()["containers"]
+        return dict(found[identifier])
+
+    before = wait_until(
+        lambda: curves("seconds=60") if len(curves("seconds=60")["time"]) >= 3 else None, "samples"
+    )
+    assert max(before["throttled"]) > 0
+    # The container's end of its cable, read at the host's.
+    sent = "tx_bytes"
+    engine.bay("exec", "busy", "ping", "-c", "1", "-W", "1", "192.0.2.1")
+
+    def counted() -> bool:
+        networks = engine.api("GET", "/containers/busy/stats?stream=0").json()["networks"]
+        inside = engine.bay("exec", "busy", "cat", f"/sys/class/net/eth0/statistics/{sent}").stdout
+        return bool(networks["eth0"][sent] == int(inside) > 0)
+
+    wait_until(counted, "the same counters on both ends")
+    engine.kill9()
+    engine.start()
+    after = wait_until(
+        lambda: now if len((now := curves("seconds=600"))["time"]) > len(before["time"]) else None,
+        "more samples",
+    )
+    assert after["time"][: len(before["time"])] == before["time"]
+    assert after["cpu"][: len(before["cpu"])] == before["cpu"]
+    day = engine.api("GET", "/bay/samples?seconds=86400&container=busy").json()
+    assert day["interval"] == 10
+    wrong = engine.api("GET", "/bay/samples?interval=7")
+    assert wrong.status == 400 and "interval is 1 or 10" in wrong.json()["message"]
+    folder = engine.root / "containers" / identifier
+    assert (folder / "stats").exists()
+    engine.bay("rm", "-f", "busy", check=True)
+    assert not folder.exists()
