@@ -64,7 +64,7 @@ def flag(filters: Mapping[str, list[str]], key: str) -> bool | None:
         return True
     if all(value in _FALSE for value in values):
         return False
-    raise InvalidError(f"invalid filter '{key}={values}'")
+    raise InvalidError(f"invalid filter '{key}=[{' '.join(values)}]'")
 
 
 def match_labels(labels: Mapping[str, str] | None, wanted: Iterable[str]) -> bool:

@@ -39,11 +39,15 @@ def select(store: Store, filters: Mapping[str, list[str]]) -> list[Named]:
     before = [_when(store.images.resolve(text)) for text in filters.get("before") or []]
     before += [filtering.until_ns(text) for text in filters.get("until") or []]
     since = [_when(store.images.resolve(text)) for text in filters.get("since") or []]
+    parents = store.images.parents() if dangling is not None else set()
     found: list[Named] = []
     for image in store.images.all():
         tags, digests = store.images.names(image.id), store.images.digests(image.id)
         # An image that was pulled by digest counts as dangling, and as not dangling: as in Docker.
         if dangling is not None and (tags if dangling else not tags and not digests):
+            continue
+        # What another image was made from is one of its steps, no left-over.
+        if dangling and image.id in parents:
             continue
         if not filtering.label_filters(filters, labels(image)):
             continue

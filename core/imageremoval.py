@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from ..host.errors import ConflictError
+from ..host.errors import ConflictError, NotFoundError
 from ..storage.images import Image
 from ..storage.reference import Reference, parse
 from ..storage.store import Store
@@ -31,17 +31,18 @@ class Removal:
         self._in_use = in_use
         self.told: list[tuple[str, str, str]] = []
 
-    def remove(self, text: str, force: bool) -> list[Json]:
+    def remove(self, text: str, force: bool, prune: bool = True) -> list[Json]:
         """Remove what `text` names; Docker's list of what was untagged and deleted.
 
+        With `prune` the nameless images it was made from go too, when nothing else needs them.
         Raises NotFoundError, or ConflictError when a container needs the image and `force` is not
         given or does not suffice.
         """
         with self._store.db.transaction():
             image = self._store.images.resolve(text)
             if is_id(image, text):
-                return self._by_id(image, force)
-            return self._by_name(image, text, force)
+                return self._by_id(image, force, prune)
+            return self._by_name(image, text, force, prune)
 
     def prunable(self, filters: Mapping[str, list[str]]) -> list[Named]:
         """What `prune` removes: images without a tag, or all (`dangling=false`), that nothing uses.
@@ -52,10 +53,12 @@ class Removal:
         dangling = flag(filters, "dangling") is not False
         others = {key: values for key, values in filters.items() if key != "dangling"}
         used = {one.image for one in self._in_use()}
+        parents = self._store.images.parents() if dangling else set()
         return [
             named
             for named in select(self._store, others)
-            if named.image.id not in used and not (dangling and named.tags)
+            if named.image.id not in used
+            and not (dangling and (named.tags or named.image.id in parents))
         ]
 
     def prune(self, filters: Mapping[str, list[str]]) -> Json:
@@ -69,12 +72,12 @@ class Removal:
                     continue  # a container was made of it meanwhile
                 for name in [*named.tags, *named.digests]:
                     deleted.append(self._untag(image, name))
-                records, size = self._delete(image)
+                records, size = self._delete(image, prune=False)
                 deleted += records
                 freed += size
         return {"ImagesDeleted": deleted or None, "SpaceReclaimed": freed}
 
-    def _by_name(self, image: Image, text: str, force: bool) -> list[Json]:
+    def _by_name(self, image: Image, text: str, force: bool, prune: bool) -> list[Json]:
         using = self._using(image)
         if not force and using and _is_single(self._references(image)):
             raise ConflictError(
@@ -97,19 +100,24 @@ class Removal:
         if conflict is not None:
             # The name is gone as asked; that the image stays, being used, is no failure.
             return records
-        return records + self._delete(image)[0]
+        return records + self._delete(image, prune)[0]
 
-    def _by_id(self, image: Image, force: bool) -> list[Json]:
+    def _by_id(self, image: Image, force: bool, prune: bool) -> list[Json]:
         references = self._references(image)
         single = _is_single(references)
         conflict = self._conflict(image, force, names=single)
         if conflict is not None:
             raise conflict
         records = [self._untag(image, one.familiar()) for one in references]
-        return records + self._delete(image)[0]
+        return records + self._delete(image, prune)[0]
 
     def _conflict(self, image: Image, force: bool, *, names: bool) -> ConflictError | None:
         """What forbids to delete the image; `names` is whether its names may go with it."""
+        if self._store.images.has_children(image.id):
+            return ConflictError(
+                f"conflict: unable to delete {_short(image)} (cannot be forced) - image has"
+                " dependent child images"
+            )
         using = self._using(image)
         for one in using:
             if one.state.running:
@@ -136,13 +144,24 @@ class Removal:
         self.told.append(("untag", image.id, name))
         return {"Untagged": name}
 
-    def _delete(self, image: Image) -> tuple[list[Json], int]:
+    def _delete(self, image: Image, prune: bool) -> tuple[list[Json], int]:
+        """Delete it, and with `prune` the chain of nameless images it was made from."""
+        parent = self._store.images.parent(image.id)
         removed = self._store.images.remove(image.id)
         self.told.append(("delete", image.id, image.id))
         gone = set(removed.layers)
         chains = zip(image.diff_ids, chain_ids(image.diff_ids), strict=True)
         layers = [{"Deleted": chain} for diff_id, chain in chains if diff_id in gone]
-        return [{"Deleted": image.id}, *reversed(layers)], removed.size
+        records, size = [{"Deleted": image.id}, *reversed(layers)], removed.size
+        if prune and parent:
+            try:
+                above = self._store.images.get(parent)
+            except NotFoundError:
+                return records, size
+            if not self._references(above) and self._conflict(above, False, names=True) is None:
+                more, freed = self._delete(above, prune)
+                return records + more, size + freed
+        return records, size
 
     def _using(self, image: Image) -> list[Container]:
         return [one for one in self._in_use() if one.image == image.id]

@@ -99,12 +99,17 @@ class Images:
     ) -> Rows:
         """Docker's ImageSummaries, the newest first; `shared` fills in SharedSize.
 
-        Docker hides the steps of a build unless `all` is given; there are none here. Its clients
-        get digests without asking.
+        Nameless images that others were made from are hidden unless `all` is given. Docker's
+        clients get digests without asking.
         """
 
         def look() -> Rows:
             found = imagefilters.select(self._store, filters)
+            if not all:
+                parents = self._store.images.parents()
+                found = [
+                    one for one in found if one.tags or one.digests or one.image.id not in parents
+                ]
             sizes = imageviews.shared_sizes(self._store, self._store.images.all()) if shared else {}
             return [
                 imageviews.summary(
@@ -139,10 +144,10 @@ class Images:
     async def remove(self, ref: str, force: bool = False, prune: bool = True) -> Rows:
         """Remove a name, and the image with its last one; Docker's list of what went.
 
-        Layers that only it had go too; `prune` is about parents, which images here have none of.
+        Layers that only it had go too, and with `prune` nameless images it was made from.
         """
         removal = Removal(self._store, self._in_use)
-        records = await offload(removal.remove, ref, force)
+        records = await offload(removal.remove, ref, force, prune)
         self._tell_removal(removal)
         return records
 

@@ -104,7 +104,7 @@ def labels(image: Image) -> dict[str, str]:
 def history(store: Store, image: Image) -> list[Json]:
     """Docker's HistoryResponseItems, the newest first.
 
-    Steps of the build that was elsewhere have no id: Docker's word for it is `<missing>`.
+    Steps that were made elsewhere have no id: Docker's word for it is `<missing>`.
     """
     rows: list[Json] = []
     for step, diff_id in layered_steps(image):
@@ -118,9 +118,15 @@ def history(store: Store, image: Image) -> list[Json]:
                 "Tags": None,
             }
         )
-    if rows:
-        rows[-1].update(Id=image.id, Tags=store.images.names(image.id) or None)
-    return rows[::-1]
+    rows.reverse()
+    # A step that was made here has its image's id, as far as these are still here.
+    known: str = image.id
+    for row in rows:
+        row.update(Id=known, Tags=store.images.names(known) or None)
+        known = store.images.parent(known)
+        if not known or not store.images.has(known):
+            break
+    return rows
 
 
 def layered_steps(image: Image) -> list[tuple[Json, str | None]]:

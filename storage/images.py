@@ -129,6 +129,10 @@ class ImageStore:
             raise NotFoundError(f"No such image: {image}")
         return _image(*rows[0])
 
+    def has(self, image: str) -> bool:
+        """Whether the image of that id is here."""
+        return bool(self._db.execute("SELECT 1 FROM images WHERE id=?", image))
+
     def all(self) -> list[Image]:
         """All images, the newest first."""
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM images")
@@ -154,6 +158,14 @@ class ImageStore:
         """The id of the image it was made from here; empty for one that came from elsewhere."""
         rows = self._db.execute("SELECT parent FROM image_parents WHERE image=?", image)
         return rows[0][0] if rows else ""
+
+    def has_children(self, image: str) -> bool:
+        """Whether another image was made from it here."""
+        return bool(self._db.execute("SELECT 1 FROM image_parents WHERE parent=? LIMIT 1", image))
+
+    def parents(self) -> set[str]:
+        """The ids of all images, here or gone, that others were made from here."""
+        return {row[0] for row in self._db.execute("SELECT DISTINCT parent FROM image_parents")}
 
     def resolve(self, text: str) -> Image:
         """The image meant by a name, a name@digest, an id or the beginning of one.
