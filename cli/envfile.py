@@ -59,4 +59,7 @@ def labels(flags: Iterable[str], files: Iterable[str] = ()) -> dict[str, str]:
     """The labels of files and flags; a label without `=` is empty."""
     lines = [line for path in files for line in read_file(path, pass_on=False)]
     pairs = [line.partition("=") for line in (*lines, *flags)]
+    for name, equals, value in pairs:
+        if not name:
+            raise UsageError(f"invalid label '{equals}{value}': empty name")
     return {name: value for name, _, value in pairs}

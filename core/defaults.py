@@ -132,7 +132,7 @@ def config(given: Json, image: Json, image_ref: str) -> Json:
         raise InvalidError(
             f"no command specified: image {image_ref} has none, name one to run after it"
         )
-    result["Env"] = merge_env(base.get("Env") or [], given.get("Env") or [])
+    result["Env"] = merge_env(base.get("Env") or [], given.get("Env") or []) or given.get("Env")
     for key in ("User", "WorkingDir", "StopSignal"):
         value = given.get(key) or base.get(key) or ""
         if value or key != "StopSignal":

@@ -45,10 +45,6 @@ def check(config: Json, host: Json) -> None:
         raise InvalidError(
             "--storage-opt is not supported: a container's writable layer has no quota here"
         )
-    if host.get("CpuRealtimePeriod") or host.get("CpuRealtimeRuntime"):
-        raise InvalidError(
-            "the CPU real-time scheduler is not supported; use --cpus or --cpu-shares"
-        )
     _check_volumes(host)
     _check_log(host["LogConfig"])
     for target, text in (host.get("Tmpfs") or {}).items():
@@ -56,7 +52,9 @@ def check(config: Json, host: Json) -> None:
 
 
 def _check_volumes(host: Json) -> None:
-    check_driver(host.get("VolumeDriver") or "")
+    # It is of named volumes alone: clients send it with everything.
+    if any(not str(bind).startswith("/") for bind in host.get("Binds") or ()):
+        check_driver(host.get("VolumeDriver") or "")
     for entry in host.get("Mounts") or ():
         options = entry.get("VolumeOptions") or {}
         check_driver((options.get("DriverConfig") or {}).get("Name") or "")

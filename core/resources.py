@@ -179,7 +179,13 @@ def _cpu(host_config: Json) -> Json:
     result: Json = {}
     if nano := _int(host_config, "NanoCpus"):
         result |= {"period": _PERIOD, "quota": nano * _PERIOD // 10**9}
-    for key, field in (("shares", "CpuShares"), ("period", "CpuPeriod"), ("quota", "CpuQuota")):
+    for key, field in (
+        ("shares", "CpuShares"),
+        ("period", "CpuPeriod"),
+        ("quota", "CpuQuota"),
+        ("realtimePeriod", "CpuRealtimePeriod"),
+        ("realtimeRuntime", "CpuRealtimeRuntime"),
+    ):
         if value := _int(host_config, field):
             result[key] = value
     for key, field in (("cpus", "CpusetCpus"), ("mems", "CpusetMems")):

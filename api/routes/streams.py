@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from ...core import detach, logconfig
@@ -14,6 +16,8 @@ from ..hijack import MULTIPLEXED, RAW, Hijacked, frame, take_over
 from ..replies import Stream, reply, stream_bytes
 from ..router import route
 from ..sessions import Session, WebSocketClient, pump, serve
+
+_AFTER_HEADERS = 0.02
 
 
 def content_type(call: Call, tty: bool) -> str:
@@ -31,6 +35,9 @@ async def attach(call: Call) -> web.StreamResponse:
     except ConnectionError:
         session.close()
         raise
+    if call.flag("logs"):
+        # docker-py loses what comes in one piece with the headers: it reads past its own buffer.
+        await asyncio.sleep(_AFTER_HEADERS)
     stdin = call.flag("stdin") and call.flag("stream")
     if await serve(session, raw, framed=not container.tty, stdin=stdin, detach=keys):
         _tell_detached(call, container)

@@ -42,7 +42,8 @@ def create(app: App, parsed: Parsed, body: Json) -> str:
     try:
         made = _create(app, parsed, body)
     except NotFoundError as error:
-        if parsed["pull"] != "missing" or "no such image" not in str(error).lower():
+        missing = "no such image" in str(error).lower() or "specified platform" in str(error)
+        if parsed["pull"] != "missing" or not missing:
             raise
         from .pull import pull, split_reference
 

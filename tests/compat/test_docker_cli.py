@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from support.engine import EngineProcess
 from support.waiting import wait_until
@@ -221,3 +226,90 @@ def test_stats_top_and_events(engine: EngineProcess, image: str) -> None:
     events = engine.docker(*argv, "--format", "{{.Action}}", check=True).stdout.split()
     wanted = ["create", "start", "die", "destroy"]
     assert [one for one in events if one in wanted] == wanted
+
+
+def test_a_stalled_client_and_a_flat_engine(engine: EngineProcess, image: str) -> None:
+    """`yes` into a docker client that is stopped: another one gets megabytes meanwhile, and the
+    engine keeps none of it."""
+    engine.docker("create", "--name", "noisy", "-t", image, "yes", check=True)
+    argv = ["docker", "-H", engine.host, "attach", "--no-stdin", "noisy"]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with contextlib.ExitStack() as ends:
+        engine.docker("start", "noisy", check=True)
+        stalled = ends.enter_context(subprocess.Popen(argv, env=engine.environment, **quiet))
+        ends.callback(stalled.kill)
+        assert stalled.stdout is not None and stalled.stdout.read(1000)
+        os.kill(stalled.pid, signal.SIGSTOP)
+        reader = ends.enter_context(subprocess.Popen(argv, env=engine.environment, **quiet))
+        ends.callback(reader.kill)
+        assert reader.stdout is not None
+
+        def take(size: int) -> None:
+            while size > 0:
+                data = reader.stdout.read(min(size, 1 << 20))
+                assert data, "the second client was let go"
+                size -= len(data)
+
+        take(1 << 20)  # buffers are as large as they get
+        before = psutil.Process(engine.pid).memory_info().rss
+        take(8 << 20)
+        grown = psutil.Process(engine.pid).memory_info().rss - before
+        assert grown < 6 << 20, f"the engine grew by {grown} bytes"
+        engine.docker("kill", "noisy", check=True)
+
+
+def test_a_megabyte_through_both_ways(engine: EngineProcess, image: str) -> None:
+    """stdin to stdout unmangled, with stderr apart, of run and of exec."""
+    data = os.urandom(1 << 20)
+    script = "cat; echo apart >&2"
+    engine.docker("run", "-d", "--name", "pipe", image, "sleep", "600", check=True)
+    for argv in (("run", "--rm", "-i", image), ("exec", "-i", "pipe")):
+        done = subprocess.run(
+            ["docker", "-H", engine.host, *argv, "sh", "-c", script],
+            input=data,
+            capture_output=True,
+            env=engine.environment,
+            timeout=120,
+            check=False,
+        )
+        assert (done.stdout == data, done.stderr, done.returncode) == (True, b"apart\n", 0)
+
+
+@pytest.mark.parametrize("verb", ["run", "exec", "attach"])
+def test_detach_keys_of_ones_own(engine: EngineProcess, image: str, verb: str) -> None:
+    """`--detach-keys` leaves the process running, and the client ends."""
+    keys = ("--detach-keys", "ctrl-x,q")
+    if verb != "run":
+        engine.docker("run", "-dit", "--name", "kept", image, "sh", check=True)
+    words = {
+        "run": ("run", "-it", "--name", "kept", *keys, image, "sh"),
+        "exec": ("exec", "-it", *keys, "kept", "sh"),
+        "attach": ("attach", *keys, "kept"),
+    }
+    with engine.docker_terminal(*words[verb]) as terminal:
+        terminal.line("echo he''re")
+        terminal.wait_for("here")
+        terminal.send(b"\x18")
+        terminal.send(b"q")
+        terminal.wait()
+    assert engine.inspect("kept")["State"]["Running"]
+
+
+@pytest.mark.parametrize("version", ["1.24", "1.30", "1.41", "1.47"])
+def test_clients_of_every_age(engine: EngineProcess, image: str, version: str) -> None:
+    """The docker command held to an older version of the API: run, ps, inspect, logs, rm."""
+    told = {**engine.environment, "DOCKER_API_VERSION": version}
+
+    def docker(*words: str) -> str:
+        argv = ["docker", "-H", engine.host, *words]
+        done = subprocess.run(argv, capture_output=True, text=True, env=told, check=False)
+        assert done.returncode == 0, f"{words}: {done.stderr}"
+        return done.stdout
+
+    assert docker("run", "--name", "aged", image, "echo", "hello") == "hello\n"
+    assert docker("version", "--format", "{{.Client.APIVersion}}") == f"{version}\n"
+    assert docker("ps", "-a", "--format", "{{.Names}}") == "aged\n"
+    assert docker("inspect", "--format", "{{.State.ExitCode}}", "aged") == "0\n"
+    assert docker("logs", "aged") == "hello\n"
+    assert docker("images", "-q", image)
+    assert docker("rm", "aged") == "aged\n"
