@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
@@ -96,8 +97,11 @@ class Images:
         filters: Mapping[str, Names],
         digests: bool,
         shared: bool = False,
+        counted: bool = False,
     ) -> Rows:
-        """Docker's ImageSummaries, the newest first; `shared` fills in SharedSize.
+        """Docker's ImageSummaries, the newest first.
+
+        `shared` fills in SharedSize, `counted` Containers.
 
         Nameless images that others were made from are hidden unless `all` is given. Docker's
         clients get digests without asking.
@@ -105,6 +109,7 @@ class Images:
 
         def look() -> Rows:
             found = imagefilters.select(self._store, filters)
+            users = Counter(container.image for container in self._in_use())
             if not all:
                 parents = self._store.images.parents()
                 found = [
@@ -118,6 +123,7 @@ class Images:
                     tags=one.tags,
                     digests=one.digests,
                     shared=sizes.get(one.image.id, -1),
+                    containers=users[one.image.id] if counted else -1,
                 )
                 for one in found
             ]

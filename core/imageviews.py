@@ -34,11 +34,20 @@ _CONFIG_DEFAULTS: Mapping[str, object] = {
 
 
 def summary(
-    store: Store, image: Image, *, tags: Sequence[str], digests: Sequence[str], shared: int = -1
+    store: Store,
+    image: Image,
+    *,
+    tags: Sequence[str],
+    digests: Sequence[str],
+    shared: int = -1,
+    containers: int = -1,
 ) -> Json:
-    """Docker's ImageSummary with the names given; `shared` are bytes other images have too."""
+    """Docker's ImageSummary with the names given.
+
+    `shared` are bytes other images have too, `containers` how many are made of it; -1: not asked.
+    """
     return {
-        "Containers": -1,
+        "Containers": containers,
         "Created": unix(image.created),
         "Id": image.id,
         "Labels": labels(image) or None,

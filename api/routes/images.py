@@ -22,7 +22,10 @@ async def index(call: Call) -> web.StreamResponse:
     if call.text("filter"):  # API 1.24 and before had this one for the name
         filters.setdefault("reference", []).append(call.text("filter"))
     rows = await call.engine.images.list(
-        all=call.flag("all"), filters=filters, digests=call.flag("digests")
+        all=call.flag("all"),
+        filters=filters,
+        digests=call.flag("digests"),
+        shared=call.flag("shared-size"),
     )
     return reply([legacy.summary(row, call.version) for row in rows])
 

@@ -66,7 +66,9 @@ async def disk_usage(call: Call) -> web.StreamResponse:
     engine = call.engine
     answer: Json = {}
     if "image" in kinds:
-        rows = await engine.images.list(all=True, filters={}, digests=False)
+        rows = await engine.images.list(
+            all=False, filters={}, digests=False, shared=True, counted=True
+        )
         answer["Images"] = [legacy.summary(row, call.version) for row in rows]
         answer["LayersSize"] = await layers_size(engine)
     if "container" in kinds:

@@ -14,6 +14,8 @@ from .imagelist import LISTING as IMAGE_LISTING
 from .imagelist import image_rows
 from .ps import LISTING as CONTAINER_LISTING
 from .ps import container_row
+from .snapshots import LISTING as SNAPSHOT_LISTING
+from .snapshots import snapshot_row
 from .volumes import LISTING as VOLUME_LISTING
 from .volumes import volume_row
 
@@ -38,6 +40,10 @@ def run_df(app: App, parsed: Parsed) -> None:
         _verbose(app, found)
         return
     rows = [_images(found), _containers(found), _volumes(found), _cache(found)]
+    saved = found.get("Snapshots") or []
+    if saved:
+        size = sum(one["Size"] for one in saved)
+        rows.append(_row("Snapshots", len(saved), 0, size, size))
     LISTING.show(rows, parsed["format"])
 
 
@@ -109,6 +115,10 @@ def _verbose(app: App, found: Json) -> None:
     size = sum(one.get("Size", 0) for one in cache if not one.get("Shared"))
     app.out(f"\nBuild cache usage: {human_size(size)}\n")
     CACHE_LISTING.show([cache_row(one) for one in cache], "")
+    saved = found.get("Snapshots") or []
+    if saved:
+        app.out("\nSnapshots space usage:\n")
+        SNAPSHOT_LISTING.show([snapshot_row(one) for one in saved], "")
 
 
 DF = Command(

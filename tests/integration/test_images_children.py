@@ -63,3 +63,22 @@ def test_no_prune_keeps_the_nameless_parent(engine: EngineProcess, chain: list[s
     # Now nothing needs it: it dangles, and can be deleted.
     assert one in ids(engine, 'filters={"dangling":["true"]}')
     assert f"Deleted: {one}" in engine.docker("rmi", one, check=True).stdout
+
+
+def test_disk_usage_counts_containers_and_what_images_share(
+    engine: EngineProcess, chain: list[str]
+) -> None:
+    made = engine.api("POST", "/containers/create", {"Image": "bi-one:1"}).json()["Id"]
+    images = {one["Id"]: one for one in engine.api("GET", "/system/df").json()["Images"]}
+    base, one, two = (images[key] for key in chain)
+    assert (one["Containers"], two["Containers"]) == (1, 0)
+    # All of the base is in the other two, and all of the first in the second.
+    assert base["SharedSize"] == base["Size"] and one["SharedSize"] == one["Size"]
+    assert two["Size"] - two["SharedSize"] == len("bi-two:1\n")
+    listed = {i["Id"]: i for i in engine.api("GET", "/images/json?shared-size=1").json()}
+    assert listed[chain[2]]["SharedSize"] == two["SharedSize"]
+    verbose = engine.docker("system", "df", "-v", check=True).stdout
+    assert [line.split()[-2:] for line in verbose.splitlines() if line.startswith("bi-two")] == [
+        ["9B", "0"]
+    ]
+    engine.api("DELETE", f"/containers/{made}")

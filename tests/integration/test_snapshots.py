@@ -147,6 +147,8 @@ def test_mistakes_are_told(engine: EngineProcess, box: Callable[..., str]) -> No
     assert {one["Name"] for one in engine.api("GET", base).json()} == {"a"}
     usage = engine.api("GET", "/system/df").json()["Snapshots"]
     assert [one["Name"] for one in usage] == ["a"]
+    shown = engine.bay("system", "df", check=True).stdout
+    assert "Snapshots" in shown and " a " in engine.bay("system", "df", "-v", check=True).stdout
 
 
 def test_a_crash_in_any_step_leaves_the_layer_and_its_whole_copies(
