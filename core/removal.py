@@ -64,16 +64,17 @@ async def finish(context: Context, container: Container, volumes: bool) -> None:
     """
     container.state.status = "removing"
     try:
-        await context.roster.save(container)
-    except NoSpaceError:
-        # Not even the journal can be written: what the container wrote makes the room.
-        await offload_long(_make_room, context, container)
-        await context.roster.save(container)
-    try:
+        try:
+            await context.roster.save(container)
+        except NoSpaceError:
+            # Not even the journal can be written: what the container wrote makes the room.
+            await offload_long(_make_room, context, container)
+            await context.roster.save(container)
         await _clear_away(context, container, volumes)
     except (BayError, OSError) as error:
         container.state.status, container.state.error = "dead", str(error)
-        await context.roster.save(container)
+        with contextlib.suppress(NoSpaceError):
+            await context.roster.save(container)
         raise
     live = context.live(container)
     live.settle(live.removal, container.state.exit_code, container.state.error)

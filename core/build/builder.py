@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...host import files
 from ...host.errors import BayError, NoSpaceError, NotFoundError
-from ...host.threads import offload
+from ...host.threads import complete, offload
 from .. import removal
 from ..containers import Containers
 from ..context import Context
@@ -108,7 +108,7 @@ class Builder:
         folder = self._jobs() / f"check-{os.urandom(6).hex()}"
         async with AsyncExitStack() as undo:
             undo.push_async_callback(offload, self._context.store.trash.put, folder)
-            await offload(lambda: folder.mkdir(mode=0o700, parents=True))
+            await complete(lambda: folder.mkdir(mode=0o700, parents=True))
             tree, file = await contexts.receive(request, body, folder, self._sums)
             plan = stages.plan(file, request.build_args, request.target)
             bases = await offload(self._variables, plan)
@@ -144,7 +144,9 @@ class Builder:
         folder = self._jobs() / identity
         async with AsyncExitStack() as undo:
             undo.push_async_callback(offload, self._context.store.trash.put, folder)
-            await offload(lambda: folder.mkdir(mode=0o700, parents=True))
+            secrets = self._context.options.run_root / "build" / identity
+            undo.push_async_callback(offload, files.remove_tree, secrets)
+            await complete(lambda: folder.mkdir(mode=0o700, parents=True))
             report = Report(send, request.details, request.quiet)
             try:
                 tree, file = await contexts.receive(request, body, folder, self._sums)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...host import files
 from ...host.errors import InvalidError, NotFoundError
-from ...host.threads import offload
+from ...host.threads import complete, offload
 from ..types import Json
 from .copying import CopyFlags, Item, manifest
 from .heredocs import Heredoc
@@ -111,7 +111,7 @@ class Prepared:
         key = digest(["mount", name, mount.origin, mount.source, mount.uid, mount.gid])[:32]
         locks = self.job.locks
         key = await undo.enter_async_context(locks.use(key, mount.sharing))
-        folder, fresh = await offload(cache.mount, key, name)
+        folder, fresh = await complete(cache.mount, key, name)
         if fresh:
             if number in self.trees:
                 tree = self.trees[number]
@@ -152,7 +152,7 @@ class Prepared:
                 os.fchmod(fd, mode)
 
         undo.push_async_callback(offload, files.unlink, path)
-        await offload(make)
+        await complete(make)
         return path
 
     def _own_folder(self) -> Path:

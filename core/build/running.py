@@ -6,15 +6,17 @@ import asyncio
 import codecs
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from ...host import clock
-from ...host.errors import NotFoundError
-from ...host.threads import offload
+from ...host.errors import NoSpaceError, NotFoundError
+from ...host.threads import offload, offload_long
 from ...storage import treetar
 from ...storage.images import Image
 from .. import creation, removal
+from ..attachment import Attachment
 from ..containers import Containers
 from ..types import Container, Json
 from .below import Below
@@ -25,6 +27,9 @@ from .report import Step
 from .request import BuildFailedError
 from .runmounts import Prepared
 from .state import State, short
+
+# Of one step; a build that prints more is read on, and no longer shown.
+_MOST_OUTPUT = 16 << 20
 
 
 class Run:
@@ -91,6 +96,8 @@ class Run:
         state, request = self._state, self._job.request
         environment = {**self._quiet, **self._environment, **self._mounts.environment}
         config: Json = {
+            # What is shown of it: it comes from no image that has a name.
+            "Image": self._state.chain()[:12],
             "Cmd": self._arguments,
             "Entrypoint": [],
             "Env": [f"{name}={value}" for name, value in environment.items()],
@@ -141,18 +148,27 @@ class Run:
             )
 
     async def _remove(self, container: Container) -> None:
+        context = self._job.context
         try:
-            await removal.remove(self._job.context, container, force=True, volumes=True)
+            await removal.remove(context, container, force=True, volumes=True)
         except NotFoundError:
             pass
+        except NoSpaceError:
+            # Once more, when what was deleted meanwhile has made some room.
+            await offload_long(context.store.trash.drain)
+            await removal.remove(context, container, force=True, volumes=True)
 
 
-async def _follow(attachment: object, step: Step) -> None:
+async def _follow(attachment: Attachment, step: Step) -> None:
     decoders = {n: codecs.getincrementaldecoder("utf-8")("replace") for n in (1, 2)}
-    while (packet := await attachment.read()) is not None:  # type: ignore[attr-defined]
+    left = _MOST_OUTPUT
+    while (packet := await attachment.read()) is not None:
         text = decoders[packet[0]].decode(packet[1])
-        if text:
-            step.log(text)
+        if left <= 0 or not text:
+            continue
+        left -= len(text)
+        # What a slow client has not taken waits in the engine's memory.
+        step.log(text if left > 0 else text + "\n[output clipped: over 16 MiB]\n")
 
 
 def _layer(job: Job, snapshot: str) -> str | None:
@@ -163,12 +179,12 @@ def _layer(job: Job, snapshot: str) -> str | None:
         return None
     chunks = clamped(treetar.layer(upper), job.latest())
 
-    def watched() -> object:
+    def watched() -> Iterator[bytes]:
         for chunk in chunks:
             job.cancel.check()
             yield chunk
 
-    return store.layers.apply(None, watched()).diff_id  # type: ignore[arg-type]
+    return store.layers.apply(None, watched()).diff_id
 
 
 def _clear_targets(upper: Path, below: Below, mounts: list[Json]) -> None:

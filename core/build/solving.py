@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from ...host.errors import BayError, NotFoundError
-from ...host.threads import offload
+from ...host.threads import complete, offload
 from ...storage.images import Image
 from ...storage.reference import parse as parse_reference
 from .. import commit
@@ -103,8 +104,10 @@ class Solver:
                 if failed:
                     break
         finally:
-            for task in self._all_tasks():
+            # Also those that mount what a stage copies from: their undo comes after them.
+            for task in (*self._all_tasks(), *self._trees.values()):
                 task.cancel()
+            await asyncio.gather(*self._trees.values(), return_exceptions=True)
             ended = await asyncio.gather(*self._all_tasks(), return_exceptions=True)
         errors = [e for e in ended if isinstance(e, BaseException)]
         told = [e for e in errors if not isinstance(e, asyncio.CancelledError)]
@@ -163,7 +166,8 @@ class Solver:
                     return self._hold(await self._context.images.resolve(name))
                 except NotFoundError:
                     pass
-            self._report.note(f"Pulling {name}") if step is None else None
+            if step is None:
+                self._report.note(f"Pulling {name}")
             await self._context.images.pull(
                 name,
                 platform=request.platform or None,
@@ -172,7 +176,7 @@ class Solver:
             )
             return self._hold(await offload(store.images.resolve, name))
 
-    def _progress(self, step: Step | None):  # type: ignore[no-untyped-def]
+    def _progress(self, step: Step | None) -> Callable[[Json], None]:
         loop = asyncio.get_running_loop()
 
         def report(message: Json) -> None:
@@ -222,8 +226,8 @@ class Solver:
         snapshots = self._context.store.snapshots
         snapshot = self._job.new_name("from")
         self._undo.push_async_callback(offload, snapshots.remove, snapshot)
-        await offload(snapshots.create, snapshot, diff_ids)
-        return copying.scope_of(await offload(snapshots.mount, snapshot), what)
+        await complete(snapshots.create, snapshot, diff_ids)
+        return copying.scope_of(await complete(snapshots.mount, snapshot), what)
 
     # --- the end
 
