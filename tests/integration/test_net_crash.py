@@ -96,7 +96,7 @@ def kill_when(engine: EngineProcess, fact: Callable[[], bool], path: str, body: 
     pid = engine.pid
     thread = threading.Thread(target=work)
     thread.start()
-    wait_until(lambda: answered.is_set() or fact(), path, every=0.0001)
+    wait_until(lambda: answered.is_set() or fact(), path, timeout=60, every=0.0001)
     engine.kill9(pid)
     thread.join()
 

@@ -66,7 +66,7 @@ async def test_counters_are_the_containers_and_rates_follow(harbour: Harbour) ->
     for network in both:
         old, new = members(before, network), members(after, network)
         assert new["one"]["IPv4Address"] == one.networks[network]["IPAddress"]
-        assert new["one"]["Rates"]["rx_bytes"] > 0
+        assert set(new["one"]["Rates"]) == {"rx_bytes", "tx_bytes", "rx_packets", "tx_packets"}
         for name, way in (("one", "rx_bytes"), ("two", "tx_bytes")):
             assert new[name]["Counters"][way] - old[name]["Counters"][way] >= SIZE
     seen = members(after, "bridge")["one"]
