@@ -44,9 +44,15 @@ class Ours(peers.Peer):
         finally:
             registry.stop()
 
+    def cli(self) -> list[str]:
+        return [str(BAY), "-H", self.engine.host]
+
+    @property
+    def state(self) -> Path:
+        return self.engine.folder
+
     def run(self, network: str) -> list[str]:
-        argv = [str(BAY), "-H", self.engine.host, "run", "--rm", "--network", network]
-        return [*argv, self.image, "true"]
+        return [*self.cli(), "run", "--rm", "--network", network, self.image, "true"]
 
     def close(self) -> None:
         self.engine.purge()

@@ -33,12 +33,30 @@ class Peer:
     """An engine with its own folder; `run(network)` is the command line of one short container."""
 
     name = ""
+    image = IMAGE
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bb-", dir="/tmp"))
 
     def run(self, network: str) -> list[str]:
         raise NotImplementedError
+
+    def cli(self) -> list[str]:
+        """The words before a verb."""
+        raise NotImplementedError
+
+    def run_flags(self) -> list[str]:
+        """What every `run` and `create` needs on this host."""
+        return []
+
+    def network(self, kind: str) -> str:
+        """Its word for the network `none` or `bridge`."""
+        return kind
+
+    @property
+    def state(self) -> Path:
+        """The folder that the command line of each of its processes names."""
+        return self.folder
 
     def close(self) -> None:
         """Take everything away, once what cleans up in the background has ended."""
@@ -104,7 +122,7 @@ class Docker(Peer):
             wait_until(self._is_up, "dockerd", timeout=60, every=0.1)
             tar = self.folder / "busybox.tar.gz"
             shutil.copy(busybox().layers[0], tar)
-            command([*self._docker(), "import", "--change", 'CMD ["sh"]', tar, IMAGE])
+            command([*self.cli(), "import", "--change", 'CMD ["sh"]', tar, IMAGE])
         except BaseException:
             self.close()
             raise
@@ -114,17 +132,17 @@ class Docker(Peer):
         """The daemon's process, which is in its network namespace."""
         return self._child.pid
 
-    def _docker(self) -> list[str]:
+    def cli(self) -> list[str]:
         return ["docker", "-H", f"unix://{self.socket}"]
 
     def _is_up(self) -> bool:
         if self._child.poll() is not None:
             raise RuntimeError((self.folder / "log").read_text()[-3000:])
-        argv = [*self._docker(), "version"]
+        argv = [*self.cli(), "version"]
         return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
     def run(self, network: str) -> list[str]:
-        return [*self._docker(), "run", "--rm", "--network", network, IMAGE, "true"]
+        return [*self.cli(), "run", "--rm", "--network", network, IMAGE, "true"]
 
     def close(self) -> None:
         self._child.terminate()
@@ -150,13 +168,13 @@ class Podman(Peer):
         assert self._holder.stdout is not None
         self._holder.stdout.readline()
         try:
-            command([*self._podman(), "import", busybox().layers[0], IMAGE])
+            command([*self.cli(), "import", busybox().layers[0], IMAGE])
             command(self.run("none"))
         except BaseException:
             self.close()
             raise
 
-    def _podman(self) -> list[str]:
+    def cli(self) -> list[str]:
         folders = ["--root", self.folder / "data", "--runroot", self.folder / "run"]
         return [
             *("nsenter", "--target", str(self._holder.pid), "--net", "podman"),
@@ -165,14 +183,20 @@ class Podman(Peer):
             *("--runtime", "runc", "--network-config-dir", str(self.folder / "net")),
         ]
 
-    def run(self, network: str) -> list[str]:
-        mode = "podman" if network == "bridge" else network
+    def network(self, kind: str) -> str:
+        return "podman" if kind == "bridge" else kind
+
+    def run_flags(self) -> list[str]:
         # Its defaults are above what a host without CAP_SYS_RESOURCE can set.
         limits = []
         for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
             hard = min(resource.getrlimit(number)[1], 16384)
             limits += ["--ulimit", f"{name}={hard}:{hard}"]
-        return [*self._podman(), "run", "--rm", *limits, "--network", mode, IMAGE, "true"]
+        return limits
+
+    def run(self, network: str) -> list[str]:
+        flags = [*self.run_flags(), "--network", self.network(network)]
+        return [*self.cli(), "run", "--rm", *flags, IMAGE, "true"]
 
     def close(self) -> None:
         self._holder.kill()

@@ -103,6 +103,10 @@ def _linux(request: SpecRequest, privileged: bool, caps: Collection[str]) -> Jso
     }
     if profile := seccomp.choose(security, caps, privileged):
         result["seccomp"] = profile
+    taken = {point.get("Destination") for point in request.container.mounts}
+    if not privileged and cgroups.layout().version == 1 and "/sys/fs/cgroup" not in taken:
+        # There crun leaves the tmpfs that holds v1's hierarchies writable, for everyone.
+        result["readonlyPaths"].append("/sys/fs/cgroup")
     # Mounts of the host below a bind that is `shared` or `slave` reach in only if the rootfs
     # itself is not private.
     modes = {point.get("Propagation") for point in request.container.mounts}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from bayplan.core import capabilities, spec, specdevices, specprocess
 from bayplan.core.types import Container
+from bayplan.host import cgroups
 from bayplan.host.errors import InvalidError
 
 HOST = frozenset(capabilities.ALL) - {"CAP_SYS_RESOURCE"}
@@ -57,6 +58,13 @@ def test_defaults(tmp_path: Path) -> None:
     assert "oomScoreAdj" not in result["process"] and "rlimits" not in result["process"]
     assert result["linux"]["resources"]["devices"][0] == {"allow": False, "access": "rwm"}
     assert result["linux"]["sysctl"]["net.ipv4.ip_unprivileged_port_start"] == "0"
+
+
+def test_the_folder_of_version_1_is_closed(tmp_path: Path) -> None:
+    """crun leaves the tmpfs that holds the hierarchies writable; not over the user's own mount."""
+    wanted = cgroups.layout().version == 1
+    found = build(tmp_path, {})["linux"]["readonlyPaths"]
+    assert ("/sys/fs/cgroup" in found) == wanted
 
 
 def test_privileged(tmp_path: Path) -> None:
