@@ -92,7 +92,7 @@ def verbs(subjects: list[Subject], rounds: int, times: Times) -> None:
 
 
 def lists(subjects: list[Subject], counts: list[int], rounds: int, times: Times) -> None:
-    """`ps -a` with more and more containers; they are made outside the clock, all engines at once."""
+    """`ps -a` of more and more containers, which are made outside the clock."""
     have = 0
     for count in counts:
 
