@@ -77,6 +77,11 @@ class Ledger:
             self._content[f"{name}/manifests/{place}"] = (raw, MANIFEST)
         return f"{self.address}/{name}:latest"
 
+    def corrupt(self, blob: bytes) -> None:
+        """From now on serve other bytes, as many, for `blob`."""
+        _, kind = self._content[_digest(blob)]
+        self._content[_digest(blob)] = (blob[:-9] + bytes(9), kind)
+
     def _blob(self, data: bytes, kind: str) -> dict[str, Any]:
         self._content[_digest(data)] = (data, "application/octet-stream")
         return {"mediaType": kind, "digest": _digest(data), "size": len(data)}
