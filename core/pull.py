@@ -20,7 +20,7 @@ from ..host.threads import offload
 from ..storage.images import Image
 from ..storage.reference import Reference
 from ..storage.store import Store
-from .registry.crew import Crew, each, follow, outlast
+from .registry.crew import Crew, each, follow, outlast_failed
 from .registry.download import Download, DownloadEndedError
 from .registry.endpoints import Registries
 from .registry.lookup import Found, Target, find, visit
@@ -261,7 +261,7 @@ class _Transfer:
             if not isinstance(error, InvalidError):
                 self._crew.cancel.set()
             download.abandon(error)
-            await outlast([one for one in (fetching, unpacking) if one is not None])
+            await outlast_failed(error, [one for one in (fetching, unpacking) if one is not None])
             raise
         finally:
             download.close()

@@ -22,7 +22,7 @@ from ..storage.reference import Reference, parse
 from ..storage.store import Store
 from .layerpack import pack
 from .registry import manifests
-from .registry.crew import Crew, each, follow, outlast
+from .registry.crew import Crew, each, follow, outlast_failed
 from .registry.endpoints import Registries
 from .registry.lookup import Target, visit
 from .registry.manifests import Descriptor, Manifest
@@ -145,9 +145,9 @@ class _Push:
         )
         try:
             blob, how = await follow(doing)
-        except BaseException:
+        except BaseException as error:
             self._crew.cancel.set()
-            await outlast([doing])
+            await outlast_failed(error, [doing])
             raise
         self._report.say(how, name)
         return blob

@@ -73,6 +73,21 @@ async def outlast(futures: Iterable[asyncio.Future[Any] | Future[Any]]) -> None:
         raise interrupted
 
 
+async def outlast_failed(
+    error: BaseException, futures: Iterable[asyncio.Future[Any] | Future[Any]]
+) -> None:
+    """`outlast` for a task that fails with `error`, which stays what is told.
+
+    The other tasks of a transfer stop when one fails, and stop that one in turn: their word must
+    not take the place of the first cause.
+    """
+    try:
+        await outlast(futures)
+    except asyncio.CancelledError:
+        if not isinstance(error, Exception) or isinstance(error, CancelledByUserError):
+            raise
+
+
 async def each(work: Iterable[Coroutine[None, None, None]]) -> None:
     """Do all at once; the first failure ends the others, and is what is raised."""
     try:

@@ -125,7 +125,7 @@ def _judge(case: Case, way: str, engine: EngineProcess, wrong: list[str]) -> Non
         assert wrong, what
     elif case.outcome == KEPT:
         # An empty stream, or bare zeros, is no layer that an archive could be told to hold.
-        assert not wrong or way == "load" and case.name == "nothing at all", what
+        assert not wrong or (way == "load" and case.name == "nothing at all"), what
     assert all("\n" not in text and "Traceback" not in text for text in wrong), what
     assert bool(images) == (not wrong), what
     for image in images:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from bayplan.core.registry.cancel import Cancel, CancelledByUserError
 from bayplan.core.registry.credentials import Credentials
+from bayplan.core.registry.crew import each, outlast_failed
 from bayplan.core.registry.download import Download
 from bayplan.core.registry.endpoints import Endpoint
 from bayplan.core.registry.manifests import OCI_MANIFEST, Descriptor
@@ -323,3 +326,27 @@ def test_a_reader_follows_a_download_that_is_stopped(tmp_path: Path) -> None:
     assert (tmp_path / "blob").stat().st_size == 300
     peer.close()
     listener.close()
+
+
+def test_the_first_cause_is_told_though_others_stop_first() -> None:
+    """A full disk stops the other layers of a pull; their end is not what the user hears of."""
+
+    async def pull() -> None:
+        slow: Future[None] = Future()
+
+        async def fails() -> None:
+            error = BayError("no space left on device")
+            stopped.set()
+            await outlast_failed(error, [slow])
+            raise error
+
+        async def stops() -> None:
+            await stopped.wait()
+            asyncio.get_running_loop().call_later(0.01, slow.set_result, None)
+            raise CancelledByUserError
+
+        stopped = asyncio.Event()
+        await each([fails(), stops()])
+
+    with pytest.raises(BayError, match="no space left on device"):
+        asyncio.run(pull())
