@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 
 from ..host import clock, process
@@ -27,6 +29,9 @@ from .filters import Filters
 from .lifecycle import Lifecycle
 from .logs import LogEntry
 from .types import Container, Json
+
+# Seconds after a start within which a process may not have said anything yet.
+_JUST_NOW = 0.15
 
 
 class Containers:
@@ -179,6 +184,19 @@ class Containers:
             attachment.end()
         self._context.emit(container, "attach")
         return attachment
+
+    async def spoken(self, ref: str) -> None:
+        """Wait a moment for the first words of a container that was started just now.
+
+        `start` answers before the process does, and sooner than Docker's: who asks for the log
+        next would find it empty.
+        """
+        container = self.get(ref)
+        rest = _JUST_NOW - (time.time_ns() - container.state.started) / 1e9
+        if container.state.running and rest > 0:
+            with contextlib.suppress(TimeoutError):
+                exited = self._context.live(container).exited
+                await asyncio.wait_for(exited.wait(), min(rest, _JUST_NOW))
 
     def logs(
         self,

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from ...core.build.request import Request
 from ...core.types import Json
-from ...host.errors import InvalidError, UnsupportedError
+from ...host.errors import InvalidError, NotFoundError, UnsupportedError
 from ..call import Call, decode_auth
 from ..progress import Report, with_progress
 from ..replies import empty, reply
@@ -34,7 +34,7 @@ _TEXTS = {"cpusetcpus": "CpusetCpus", "cpusetmems": "CpusetMems", "cgroupparent"
 @route("POST", "/build", streaming=True)
 async def build(call: Call) -> web.StreamResponse:
     """`docker build`."""
-    request = _request(call)
+    request = _request(call, await _none_is_here(call))
     request.check()
 
     async def work(report: Report) -> str:
@@ -44,7 +44,22 @@ async def build(call: Call) -> web.StreamResponse:
     return await with_progress(call, work)
 
 
-def _request(call: Call) -> Request:
+async def _none_is_here(call: Call) -> bool:
+    """Whether `--cache-from` names images, and none of them is here to take steps from.
+
+    Of those that are here nothing has to be read: the steps that made them are in the cache.
+    """
+    names = _json(call, "cachefrom", list)
+    for name in names:
+        try:
+            await call.engine.images.resolve(str(name))
+        except NotFoundError:
+            continue
+        return False
+    return bool(names)
+
+
+def _request(call: Call, uncached: bool) -> Request:
     if call.text("version") == "2":
         raise UnsupportedError(
             "BuildKit builds are not supported: use the classic builder (DOCKER_BUILDKIT=0) or"
@@ -62,7 +77,7 @@ def _request(call: Call) -> Request:
         build_args=_texts(call, "buildargs", nulls=True),
         labels=_texts(call, "labels"),
         target=call.text("target"),
-        no_cache=call.flag("nocache"),
+        no_cache=call.flag("nocache") or uncached,
         pull=call.flag("pull"),
         network=call.text("networkmode") or "default",
         remote=call.text("remote"),
@@ -154,7 +169,7 @@ def _local(call: Call) -> Path | None:
 @route("POST", "/bay/build/check", streaming=True)
 async def check(call: Call) -> web.StreamResponse:
     """What the linter finds; parameters and context as for `/build`."""
-    found = await call.engine.builder.check(_request(call), body(call))
+    found = await call.engine.builder.check(_request(call, await _none_is_here(call)), body(call))
     return reply({"warnings": [dataclasses.asdict(one) for one in found]})
 
 

@@ -105,6 +105,8 @@ async def logs(call: Call) -> web.StreamResponse:
     wanted = {n for n, name in ((1, "stdout"), (2, "stderr")) if call.flag(name)}
     if not wanted:
         raise InvalidError("Bad parameters: you must choose at least one stream")
+    if not call.flag("follow"):
+        await call.engine.containers.spoken(container.id)
     entries = call.engine.containers.logs(
         container.id,
         follow=call.flag("follow"),
