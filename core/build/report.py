@@ -25,9 +25,10 @@ class Step:
         self.id = identity
         self.stage = stage
 
-    def log(self, text: str) -> None:
-        """Output of its command."""
-        self._report.emit({"type": "log", "id": self.id, "data": text}, self.stage, text)
+    def log(self, text: str, error: bool = False) -> None:
+        """Output of its command; of its stderr, which Docker's builder shows in red."""
+        shown = f"\x1b[91m{text}\x1b[0m" if error else text
+        self._report.emit({"type": "log", "id": self.id, "data": text}, self.stage, shown)
 
     def status(self, message: Json) -> None:
         """A message of a pull, as Docker has it."""

@@ -168,7 +168,8 @@ async def _follow(attachment: Attachment, step: Step) -> None:
             continue
         left -= len(text)
         # What a slow client has not taken waits in the engine's memory.
-        step.log(text if left > 0 else text + "\n[output clipped: over 16 MiB]\n")
+        clipped = "" if left > 0 else "\n[output clipped: over 16 MiB]\n"
+        step.log(text + clipped, error=packet[0] == 2)
 
 
 def _layer(job: Job, snapshot: str) -> str | None:
