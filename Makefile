@@ -18,7 +18,8 @@ bench:
 	@dev/setup.sh test
 	@dev/bench.sh
 
-screenshots: setup
+screenshots:
+	@dev/setup.sh screenshots
 	@dev/screenshots.sh
 
 clean:

@@ -1,4 +1,4 @@
-"""Screenshots of the app over a real engine with real containers, into screenshots/."""
+"""Pictures and a recording of the app over a real engine with real containers: screenshots/."""
 
 from __future__ import annotations
 
@@ -12,32 +12,23 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import demo
+import recording
+from bayplan.client.client import Client
 from bayplan.client.hosts import parse_host
 from bayplan.tui.app import BayApp
 from bayplan.tui.dialing import Dialer
+from bayplan.tui.model import container_name
 
 OUT = Path(__file__).parent.parent / "screenshots"
 BAY = Path(sys.executable).with_name("bay")
-LOOP = "i=0; while :; do i=$((i+1)); {}; sleep {}; done"
-BUSY = "j=0; while [ $j -lt {} ]; do j=$((j+1)); done"
-CONTAINERS = {
-    "web": LOOP.format(
-        "echo GET /orders/$i 200 $((i*7%90))ms; " + BUSY.format("$((i*i%7*9000))"), "0.4"
-    ),
-    "api": LOOP.format("echo request $i done; " + BUSY.format(20000), "0.7"),
-    "worker": "dd if=/dev/zero of=/dev/shm/cache bs=1M count=24 2>/dev/null; "
-    + LOOP.format("echo job $i finished; " + BUSY.format(60000), "0.3"),
-    "cache": LOOP.format("echo $i keys", "2"),
-    "migrate": "echo column missing: orders.paid_at >&2; exit 3",
-    "backup": LOOP.format("echo copied block $i", "1"),
-}
-HISTORY_SECONDS = 30
+HISTORY_SECONDS = 45
+FONT = "DejaVu Sans Mono"
 
 
 def text_of(app: BayApp) -> str:
     """What the screen shows, without the drawing."""
-    svg = app.export_screenshot()
-    return re.sub(r"<[^>]+>", "", svg).replace("&#160;", " ")
+    return re.sub(r"<[^>]+>", "", app.export_screenshot()).replace("&#160;", " ")
 
 
 class Stage:
@@ -47,20 +38,44 @@ class Stage:
         self.app = app
         self.pilot = pilot
 
-    async def until(self, words: str, timeout: float = 20) -> None:
+    async def until(self, words: str, timeout: float = 40) -> None:
         """Wait until the screen shows `words`."""
         deadline = time.monotonic() + timeout
         while words not in text_of(self.app):
             if time.monotonic() > deadline:
-                raise SystemExit(f"the screen never showed {words!r}")
+                raise SystemExit(f"the screen never showed {words!r}:\n{text_of(self.app)}")
             await asyncio.sleep(0.1)
 
+    async def go(self, name: str) -> None:
+        """Put the cursor on a container."""
+        main = self.app.main
+        table = main.table("containers")
+        names = {one["Id"]: container_name(one) for one in main.model.containers}
+        table.focus()
+        table.go([names.get(row.id) for row in table.rows].index(name))
+        await asyncio.sleep(0.5)
+
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)  # type: ignore[attr-defined]
+        for key in keys:
+            await self.pilot.press(key)  # type: ignore[attr-defined]
+            await asyncio.sleep(0.1)
+
+    async def tab(self, name: str, words: str) -> None:
+        """Turn to a tab and wait for what it shows."""
+        self.app.main.action_tab(name)
+        await self.until(words)
+        await asyncio.sleep(1)
 
     def save(self, name: str) -> None:
-        self.app.save_screenshot(f"{name}.svg", path=str(OUT))
-        print(f"screenshots/{name}.svg")
+        """The SVG as Textual draws it, and a PNG of it."""
+        svg = self.app.export_screenshot()
+        (OUT / f"{name}.svg").write_text(svg)
+        # librsvg fetches no web font and drops the blanks that begin a text.
+        plain = svg.replace("&#160;", " ").replace("<text ", '<text xml:space="preserve" ')
+        plain = plain.replace("Fira Code", FONT)
+        argv = ["rsvg-convert", "--zoom", "1", "--format", "png", "--output", OUT / f"{name}.png"]
+        subprocess.run(argv, input=plain.encode(), check=True)
+        print(f"screenshots/{name}.svg .png", flush=True)
 
 
 async def shoot(host: str, size: tuple[int, int], play: Callable[[Stage], Awaitable[None]]) -> None:
@@ -68,31 +83,59 @@ async def shoot(host: str, size: tuple[int, int], play: Callable[[Stage], Awaita
     async with app.run_test(size=size) as pilot:
         stage = Stage(app, pilot)
         await stage.until("worker")
+        await stage.until("running")
+        await asyncio.sleep(3)
         await play(stage)
 
 
-def play_at(name: str) -> Callable[[Stage], Awaitable[None]]:
-    async def play(stage: Stage) -> None:
-        await stage.until("running")
-        await asyncio.sleep(2)
-        stage.save(name)
-
-    return play
-
-
 async def play_tabs(stage: Stage) -> None:
-    await play_at("main-120x36")(stage)
-    await stage.press("right_square_bracket", "right_square_bracket")
-    await asyncio.sleep(1)
+    await stage.go("web")
+    await stage.until("GET /cart")
+    stage.save("main-120x36")
+    await stage.go("worker")
+    await stage.tab("stats", "processes ")
     stage.save("stats-120x36")
-    await stage.press("i")
-    await stage.until("OOMKilled")
+    await stage.go("db")
+    await stage.tab("inspect", "OOMKilled")
     stage.save("inspect-120x36")
+    await stage.tab("changes", "written")
+    await stage.go("web")
+    await stage.tab("files", "OWNER")
+    await stage.press("enter")
+    await stage.until("busybox")
+    stage.save("files-120x36")
     await stage.press("escape", "e")
     await stage.until("#")
-    await stage.press(*"ls", "space", "slash", "enter")
-    await stage.until("proc")
+    for key in ("l", "s", "space", "minus", "l", "space", "slash", "enter"):
+        await stage.press(key)
+    await stage.until("root")
+    await asyncio.sleep(1)
     stage.save("shell-120x36")
+    await stage.press("ctrl+right_square_bracket", "2")
+    await stage.tab("layers", "FILES OF THIS LAYER")
+    await stage.press("z", "end")
+    await asyncio.sleep(2)
+    stage.save("layers-120x36")
+    await stage.press("escape", "escape", "1", "H")
+    await stage.until("engine's disk")
+    await asyncio.sleep(4)
+    stage.save("host-120x36")
+
+
+async def play_small(stage: Stage) -> None:
+    await stage.go("web")
+    await stage.until("GET /cart")
+    stage.save("small-80x24")
+
+
+async def play_wide(stage: Stage) -> None:
+    await stage.go("web")
+    await stage.press("space")
+    await stage.go("db")
+    await stage.press("space")
+    await stage.until("merged")
+    await stage.tab("logs", "GET /cart")
+    stage.save("wide-200x60")
 
 
 def main() -> int:
@@ -104,16 +147,18 @@ def main() -> int:
     def bay(*words: str) -> None:
         subprocess.run([BAY, *words], check=False, stdout=subprocess.DEVNULL)
 
+    host = f"unix://{run_root}/bay.sock"
     try:
-        for name, script in CONTAINERS.items():
-            bay("run", "-d", "--name", name, "--hostname", name, "starter", "sh", "-c", script)
-        bay("pause", "backup")
-        print(f"{HISTORY_SECONDS} s of history for the sparklines")
-        time.sleep(HISTORY_SECONDS)
-        host = f"unix://{run_root}/bay.sock"
+        bay("images")  # starts the engine
+        client = Client(parse_host(host))
+        demo.build(client)
+        print(f"{HISTORY_SECONDS} s of history for the curves", flush=True)
+        demo.settle(client, HISTORY_SECONDS)
         asyncio.run(shoot(host, (120, 36), play_tabs))
-        asyncio.run(shoot(host, (80, 24), play_at("small-80x24")))
-        asyncio.run(shoot(host, (200, 60), play_at("wide-200x60")))
+        asyncio.run(shoot(host, (80, 24), play_small))
+        asyncio.run(shoot(host, (200, 60), play_wide))
+        recording.play(BAY, host, OUT / "session.cast")
+        print("screenshots/session.cast")
     finally:
         bay("engine", "purge", "--force")
         subprocess.run(["rmdir", str(folder)], check=False)

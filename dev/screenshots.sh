@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renders screenshots/*.svg from the running app, a real engine and real containers.
+# Renders screenshots/ (SVG, PNG, a recorded session) from the running app, a real engine and real containers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || exec sudo -E "$0" "$@"

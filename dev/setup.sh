@@ -9,6 +9,9 @@ needs=(runc:runc crun:crun conmon:conmon busybox:busybox-static ip:iproute2 ps:p
 [ "${1:-}" = test ] && needs+=(docker-registry:docker-registry tmux:tmux skopeo:skopeo debootstrap:debootstrap
   docker:docker.io nft:nftables iptables:iptables iperf3:iperf3 vim.tiny:vim-tiny htop:htop less:less node:nodejs git:git sshd:openssh-server ssh:openssh-client openssl:openssl podman:podman)
 
+# `make screenshots` draws PNGs of the SVGs.
+[ "${1:-}" = screenshots ] && needs+=(rsvg-convert:librsvg2-bin)
+
 missing=()
 for pair in "${needs[@]}"; do
   PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair#*:}")

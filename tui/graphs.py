@@ -10,6 +10,7 @@ from .cells import Span, Tone, clip
 from .model import History
 
 Lines = list[list[Span]]
+LEAST = 60  # seconds that a graph shows at least
 AXIS = 6  # columns at the right of a graph for its axis
 
 
@@ -84,6 +85,8 @@ def panel(history: History | None, cpus: int, width: int, height: int, span: flo
         down -= 1
         tall = (height - 1) // down
     columns = (width - 3 * (across - 1)) // across
+    # What was measured only since a moment ago fills the width too.
+    span = min(span, max(LEAST, history.time[-1] - history.time[0]))
     since = history.time[-1] - span
     lines: Lines = []
     drawn = 0
@@ -102,7 +105,10 @@ def _graph(
 ) -> Lines:
     inner = max(4, width - AXIS)
     values = spread(history.time, one.values, since, span, inner * 2)
-    title = list(clip(tuple(one.title), width))
+    title = list(one.title)
+    while len(title) > 2 and sum(len(part) for part, _ in title) > width:
+        title.pop()  # what matters least stands last
+    title = list(clip(tuple(title), width))
     return graph(title, values, width, height, one.floor, one.label, one.tone)
 
 
