@@ -104,7 +104,7 @@ def play(bay: Path, host: str, path: Path) -> None:
     shown.press("]", "]", "]", pause=0.8)
     shown.look(1)
     shown.press("H")
-    shown.until("engine's disk")
+    shown.until("build cache")
     shown.look(4)
     shown.press("\x1b")
     shown.look(1)

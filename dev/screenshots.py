@@ -117,7 +117,7 @@ async def play_tabs(stage: Stage) -> None:
     await asyncio.sleep(2)
     stage.save("layers-120x36")
     await stage.press("escape", "escape", "1", "H")
-    await stage.until("engine's disk")
+    await stage.until("build cache")
     await asyncio.sleep(4)
     stage.save("host-120x36")
 

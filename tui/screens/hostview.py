@@ -108,7 +108,11 @@ class HostView(ModalScreen[None]):
                 "command": cell(one.command, "bright" if name else ""),
             }
             rows.append(Row(str(one.pid), cells, {"owner": one.container}))
-        self.query_one(Table).show(rows)
+        table = self.query_one(Table)
+        at_top = table.position == 0
+        table.show(rows)
+        if at_top:  # who has not chosen one wants the busiest
+            table.go(0)
 
     def action_go(self) -> None:
         """Leave, to the container of the process under the cursor."""

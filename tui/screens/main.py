@@ -122,7 +122,7 @@ class MainScreen(Acting):
 
     def _changed(self, kind: str) -> None:
         """The feed changed a part of the model: draw what depends on it."""
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query("#containers"):  # the app is ending
             return
         if kind == "link":
             self._show_link()

@@ -78,7 +78,7 @@ class Stats(Toned, Pane, can_focus=True):
 
     async def _read(self, container: str) -> None:
         try:
-            reply: Json = await self._source.get("/bay/samples", seconds=DAY)
+            reply: Json = await self._source.get("/bay/samples", seconds=DAY, container=container)
         except BayError as error:
             self.notify(str(error), severity="error", markup=False)
             return
