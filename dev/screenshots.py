@@ -16,6 +16,7 @@ import demo
 import recording
 from bayplan.client.client import Client
 from bayplan.client.hosts import parse_host
+from bayplan.tui import hostfacts
 from bayplan.tui.app import BayApp
 from bayplan.tui.dialing import Dialer
 from bayplan.tui.model import container_name
@@ -116,7 +117,22 @@ async def play_tabs(stage: Stage) -> None:
     await stage.press("z", "end")
     await asyncio.sleep(2)
     stage.save("layers-120x36")
-    await stage.press("escape", "escape", "1", "H")
+    await stage.press("escape", "escape", "1")
+    await play_host(stage)
+
+
+async def play_host(stage: Stage) -> None:
+    read = hostfacts.Reader.read
+
+    def of_containers(reader: hostfacts.Reader) -> hostfacts.Facts:
+        """Without the processes of the machine itself, which are nobody else's business."""
+        facts = read(reader)
+        known = {one["Id"] for one in stage.app.main.model.containers}
+        facts.processes = [one for one in facts.processes if one.container in known]
+        return facts
+
+    hostfacts.Reader.read = of_containers  # type: ignore[method-assign] # for the picture only
+    await stage.press("H")
     await stage.until("build cache")
     await asyncio.sleep(4)
     stage.save("host-120x36")

@@ -200,7 +200,9 @@ class HostView(ModalScreen[None]):
         bar = max(6, min(20, width - 36))
         lines: Lines = [[("the engine's disk", "dim")]]
         for name, total, free in sums:
-            line: list[Span] = [(f"{name:12}", "dim"), *meter(100 * total / most, bar)]
+            full = round(bar * total / most)
+            line: list[Span] = [(f"{name:12}", "dim"), ("━" * full, "accent")]
+            line.append(("━" * (bar - full), "line"))
             line.append((f" {text.size(total, 1000):>5}", "bright"))
             if free:
                 line.append((f"  {text.size(free, 1000)} unused", "warn"))

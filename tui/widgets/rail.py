@@ -93,7 +93,7 @@ class Events(Toned):
 def line(event: Happening) -> list[Span]:
     """One event as a line: the local time, what it was about, what happened."""
     clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
-    action = event.action.partition(":")[0]
+    action = event.action.partition(":")[0].replace("health_status", "health")
     return [
         (f" {clock} ", "dim"),
         (f"{action[:12]:12} ", _TONES.get(action, "")),
