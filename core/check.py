@@ -170,7 +170,7 @@ class Check:
 
     def _layer(self, diff_id: str, seen: Callable[[int], None]) -> list[Json]:
         store = self._store
-        with store.layers.lease(diff_id):
+        with store.reading(diff_id):
             if not store.layers.has(diff_id):
                 return []  # removed meanwhile
             users = self._users(diff_id)

@@ -6,8 +6,8 @@ import asyncio
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ..host import clock
 from ..host.errors import InvalidError, NotFoundError
@@ -21,6 +21,7 @@ from . import rootfiles
 from .imageviews import chain_ids, layered_steps, unix
 from .types import Json
 
+T = TypeVar("T")
 # A comparison is kept while somebody looks: entries of all kept ones, seconds after the last look.
 _MOST_ENTRIES = 400_000
 _IDLE = 120.0
@@ -93,7 +94,7 @@ class LayerViews:
 
     async def _compare(self, key: tuple[str, ...]) -> Stack:
         def work() -> Stack:
-            with self._store.layers.lease(*key):
+            with self._store.reading(*key):
                 missing = [one for one in key if not self._store.layers.has(one)]
                 if missing:
                     raise NotFoundError(f"No such layer: {missing[0]}")
@@ -120,27 +121,28 @@ class LayerViews:
             self._forgetting.cancel()
         self._kept.clear()
 
-    @asynccontextmanager
-    async def root(self, ref: str) -> AsyncIterator[tuple[int, str]]:
-        """A descriptor of the image's root folder, and what to call it in errors."""
-        image = await offload(self._store.images.resolve, ref)
-        with self._store.layers.lease(*image.diff_ids):
-            lowers = [self._store.layers.path(one) for one in reversed(image.diff_ids)]
-            fd = await offload(overlay.view, visible(lowers), self._store.root)
-            try:
-                yield fd, f"image {ref}"
-            finally:
-                await offload(os.close, fd)
-
     async def files(self, ref: str, path: str, limit: int) -> Json:
         """The entries of a folder of the image; see `rootfiles.folder`."""
-        async with self.root(ref) as (fd, what):
-            return await offload(rootfiles.folder, fd, path, what, limit)
+        what = f"image {ref}"
+        return await offload(self._look, ref, lambda fd: rootfiles.folder(fd, path, what, limit))
 
     async def content(self, ref: str, path: str, offset: int, limit: int) -> tuple[bytes, int]:
         """A part of a file of the image; see `rootfiles.content`."""
-        async with self.root(ref) as (fd, what):
-            return await offload(rootfiles.content, fd, path, what, offset, limit)
+        what = f"image {ref}"
+        return await offload(
+            self._look, ref, lambda fd: rootfiles.content(fd, path, what, offset, limit)
+        )
+
+    def _look(self, ref: str, work: Callable[[int], T]) -> T:
+        """Do `work` on a descriptor of the image's root folder."""
+        image = self._store.images.resolve(ref)
+        with self._store.reading(*image.diff_ids):
+            lowers = [self._store.layers.path(one) for one in reversed(image.diff_ids)]
+            fd = overlay.view(visible(lowers), self._store.root)
+            try:
+                return work(fd)
+            finally:
+                os.close(fd)
 
 
 def _position(image: Image, layer: str) -> int:

@@ -257,16 +257,26 @@ class Layers:
         It spares all that are made meanwhile, too: their DiffIDs may not be known before.
         """
         start = time.time_ns()
+        with self.hold(*diff_ids):
+            with self._lock:
+                self._starts.append(start)
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._starts.remove(start)
+
+    @contextlib.contextmanager
+    def hold(self, *diff_ids: str) -> Iterator[None]:
+        """While inside, the garbage collector spares these layers and no others: for a reader."""
         with self._lock:
             self._held.update(diff_ids)
-            self._starts.append(start)
         try:
             yield
         finally:
             with self._lock:
                 self._held.subtract(diff_ids)
                 self._held += Counter()
-                self._starts.remove(start)
 
     def is_leased(self, diff_id: str, created: int) -> bool:
         """Whether a lease spares the layer, made at `created` (ns)."""

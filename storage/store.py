@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..host.errors import ConflictError
@@ -68,6 +69,19 @@ class Store:
         self.trash.close()
         self.db.close()
         os.close(self._lock)
+
+    @contextlib.contextmanager
+    def reading(self, *diff_ids: str) -> Iterator[None]:
+        """While inside, these layers stay; those that lose their last user meanwhile go then."""
+        before: set[str] = set()
+        try:
+            with self.layers.hold(*diff_ids):
+                before = self.layers.used().intersection(diff_ids)
+                yield
+        finally:
+            lost = before - self.layers.used()
+            if lost:
+                self.release(lost)
 
     def collect(self, keep_seconds: float = gc.KEEP_SECONDS) -> Removed:
         """Remove layers that nothing refers to, and partial downloads, of that age and older."""

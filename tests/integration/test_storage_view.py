@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
 from bayplan.core import rootfiles
 from bayplan.storage import layertree, overlay
+from bayplan.storage.store import Store
 
 
 @pytest.fixture
@@ -65,3 +68,17 @@ def test_layers_laid_upon_each_other_count_every_entry_once(lowers: list[Path]) 
         (b"/gone/sub/y", 30),
         (b"/gone/x", 20),
     ]
+
+
+def test_an_image_removed_while_it_is_read_goes_when_the_reader_is_done(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "layer.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("a"))
+    store = Store.open(tmp_path / "root")
+    diff_id = store.layers.apply(None, [(tmp_path / "layer.tar").read_bytes()]).diff_id
+    config = {"rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    image = store.images.put(json.dumps(config).encode())
+    with store.reading(diff_id):
+        assert store.images.remove(image.id).layers == ()
+        assert store.layers.has(diff_id)
+    assert not store.layers.has(diff_id)
+    store.close()
