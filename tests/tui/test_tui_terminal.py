@@ -137,8 +137,14 @@ PROGRAMS: dict[str, tuple[list[str], bytes, Callable[[str], object]]] = {
 }
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("program", "size"),
+    [
+        *((program, (80, 24)) for program in PROGRAMS),
+        *((program, (120, 36)) for program in ("vim", "nested tmux")),
+    ],
+    ids=str,
+)
 async def test_the_emulator_shows_what_tmux_shows(
     program: str, size: tuple[int, int], engine: EngineProcess, box: str, tmp_path: Path
 ) -> None:
