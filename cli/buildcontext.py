@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import sys
-import tarfile
 
 from ..host.errors import InvalidError, NotFoundError
-from ..host.ignore import Ignore
-from ..host.light import Any, Iterator, NamedTuple
-from .copying import content
+from ..host.light import TYPE_CHECKING, Any, Iterator, NamedTuple
+
+# tarfile and its like are imported where something is sent: a context that is only named, the
+# usual one, needs none of them, and they double the time of a start.
+if TYPE_CHECKING:
+    from ..host.ignore import Ignore
 
 Json = dict[str, Any]
 _BLOCK = 1 << 18
@@ -67,6 +68,8 @@ def _rest(head: bytes) -> Iterator[bytes]:
 
 
 def _single(name: str, data: bytes) -> bytes:
+    import tarfile
+
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(data), 0o600
     return entry.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
@@ -118,6 +121,11 @@ def _place(root: str, path: str, dockerfile: str, extra: list[tuple[str, bytes]]
 
 def pack(root: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> Iterator[bytes]:
     """The folder as a tar without what its ignore file names, owned by root, plus `extra`."""
+    import io
+    import tarfile
+
+    from .copying import content
+
     ignore = _ignore(root, dockerfile, extra)
     kept = {dockerfile, ".dockerignore", f"{dockerfile}.dockerignore"}
     buffer = tarfile.TarFile(fileobj=io.BytesIO(), mode="w", format=tarfile.PAX_FORMAT)
@@ -141,6 +149,8 @@ def pack(root: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> Iterator
 
 
 def _ignore(root: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> Ignore:
+    from ..host.ignore import Ignore
+
     sent = dict(extra).get(f"{dockerfile}.dockerignore")
     if sent is not None:
         return Ignore(sent.decode("utf-8-sig", "replace").splitlines())

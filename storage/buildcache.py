@@ -134,6 +134,11 @@ class BuildCache:
         rows = self._db.execute(f"SELECT {_STEP} FROM build_steps ORDER BY used, made")
         return [_step(row) for row in rows]
 
+    def size(self) -> int:
+        """Bytes of all steps' layers."""
+        rows = self._db.execute("SELECT coalesce(sum(size), 0) FROM build_steps")
+        return int(rows[0][0])
+
     def forget(self, keys: Iterable[str]) -> list[str]:
         """Delete steps; the layers that they held, for the caller to release."""
         freed: list[str] = []

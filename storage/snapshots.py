@@ -115,11 +115,16 @@ class Snapshots:
         # overlayfs wants at least one.
         return [init, *lowers] if init is not None else lowers
 
-    def mount(self, snapshot: str) -> Path:
-        """Mount it, if it is not mounted, and give its merged view. Raises NotFoundError."""
+    def mount(self, snapshot: str, *, bare: bool = False) -> Path:
+        """Mount it, if it is not mounted, and give its merged view. Raises NotFoundError.
+
+        `bare` leaves out what Docker puts under every container: what a build copies from.
+        """
         folder = self._root / snapshot
         merged = folder / "merged"
-        lowers = self._lowers(snapshot)
+        lowers = self._image_lowers(snapshot) if bare else []
+        # overlayfs wants at least one.
+        lowers = lowers or self._lowers(snapshot)
         with self._lock:
             if not overlay.is_mounted(merged):
                 overlay.mount(lowers, folder / "diff", folder / "work", merged)

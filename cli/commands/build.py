@@ -15,8 +15,6 @@ from ..buildprogress import show
 from ..command import Command
 from ..flags import Parsed as Given
 from ..flags import UsageError, many, size, switch, text, whole
-from ..limits import parse_ulimit
-from ..runspec import extra_host
 
 Json = dict[str, Any]
 _PROGRESS = ("auto", "plain", "tty", "quiet", "rawjson")
@@ -79,6 +77,15 @@ def _sees_the_same(app: App) -> bool:
 
 def _parameters(app: App, parsed: Given) -> Json:
     network = parsed["network"]
+    hosts, ulimits = [], []
+    if parsed["add-host"]:
+        from ..runspec import extra_host
+
+        hosts = [extra_host(one) for one in parsed["add-host"]]
+    if parsed["ulimit"]:
+        from ..limits import parse_ulimit
+
+        ulimits = [parse_ulimit(one) for one in parsed["ulimit"]]
     found: Json = {
         "t": tuple(parsed["tag"]) or None,
         "buildargs": _pairs(parsed["build-arg"], environment=True) or None,
@@ -89,7 +96,7 @@ def _parameters(app: App, parsed: Given) -> Json:
         "q": parsed["quiet"] or None,
         "networkmode": network if network != "default" else None,
         "platform": parsed["platform"] or None,
-        "extrahosts": ",".join(extra_host(one) for one in parsed["add-host"]) or None,
+        "extrahosts": ",".join(hosts) or None,
         "memory": parsed["memory"] or None,
         "memswap": parsed["memory-swap"] or None,
         "shmsize": parsed["shm-size"] or None,
@@ -99,7 +106,7 @@ def _parameters(app: App, parsed: Given) -> Json:
         "cpusetcpus": parsed["cpuset-cpus"] or None,
         "cpusetmems": parsed["cpuset-mems"] or None,
         "cgroupparent": parsed["cgroup-parent"] or None,
-        "ulimits": [parse_ulimit(one) for one in parsed["ulimit"]] or None,
+        "ulimits": ulimits or None,
         "bay-ssh": _agents(app, parsed["ssh"]) or None,
     }
     return found

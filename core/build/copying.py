@@ -136,13 +136,14 @@ class Destination:
 def select(
     tree: Tree, source: str, flags: CopyFlags, destination: Destination, below: Below, many: bool
 ) -> list[Item]:
-    """What one source of COPY or ADD means. Raises NotFoundError, InvalidError."""
+    """What one source of COPY or ADD means; a pattern may mean nothing.
+
+    Raises NotFoundError, InvalidError.
+    """
     pivot = ""
     if flags.parents and "/./" in source:
         pivot = posixpath.normpath("/" + source.partition("/./")[0])[1:]
     found = tree.find(source)
-    if not found:
-        raise InvalidError(f"no source files were specified: nothing matches {source}")
     if (many or len(found) > 1) and not destination.is_folder:
         raise InvalidError(
             "When using COPY or ADD with more than one source file, the destination must be a "
@@ -211,7 +212,10 @@ def _mark(item: Item, node: Node, flags: CopyFlags) -> str:
         content = node.link
     elif not stat.S_ISDIR(mode):
         content = b"%d" % node.stat.st_rdev
-    head = b"%o %o %d " % (stat.S_IFMT(mode), bits, item.archive)
+    owner = b""
+    if item.tree is not None and item.tree.has_owners and not flags.owner:
+        owner = b"%d %d " % (node.stat.st_uid, node.stat.st_gid)
+    head = b"%o %o %d " % (stat.S_IFMT(mode), bits, item.archive) + owner
     return hashlib.sha256(head + content).hexdigest()[:20]
 
 

@@ -73,7 +73,8 @@ class Copy:
             )
         *sources, target = parts
         tree = await opener(self._flags.origin) if self._flags.origin else job.tree
-        self._look = Look(*await job.work(self._owner), self._flags.mode, job.latest())
+        ids = await job.work(self._owner)
+        self._look = Look(*ids, self._flags.mode, job.latest(), bool(self._flags.owner))
         workdir = self._state.config.get("WorkingDir") or "/"
         where = await job.work(Destination.of, self._below, workdir, expand(target))
         self._target = where.path + ("/" if where.is_folder else "")
@@ -96,6 +97,8 @@ class Copy:
                 self._items += await job.work(
                     copying.select, tree, source, self._flags, where, self._below, many
                 )
+        if not self._items:
+            raise InvalidError("no source files were specified: nothing matches")
         if one.name == "ADD" and self._flags.unpack is not False:
             await job.work(self._mark_archives, where)
         self._files = await job.work(copying.manifest, self._items, self._flags)

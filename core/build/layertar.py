@@ -33,13 +33,15 @@ _KINDS = {
 class Look:
     """Whose the copies are and how they may be used: `mode` None keeps the source's.
 
-    `latest` is the newest time a file may have, in ns; None for any.
+    `latest` is the newest time a file may have, in ns; None for any. `owned`: the ids were asked
+    for; else what comes from a stage keeps its own.
     """
 
     uid: int = 0
     gid: int = 0
     mode: Mode | None = None
     latest: int | None = None
+    owned: bool = False
 
     def time(self, ns: int) -> int:
         """A file's time under `latest`, in whole seconds: as Docker's archives have it, and half
@@ -119,7 +121,7 @@ class LayerTar:
             if kept is not None:
                 self._check(place, node)
                 data, xattrs = kept
-                entry = self._entry(place, node, xattrs)
+                entry = self._entry(place, node, xattrs, tree)
                 entry.size = len(data)
                 yield header(entry) + data + padding(entry.size)
                 continue
@@ -137,11 +139,11 @@ class LayerTar:
         self._check(place, node)
         if stat.S_ISDIR(mode):
             self._made.add(place)
-            yield header(self._entry(place, node, {}))
+            yield header(self._entry(place, node, {}, tree))
         elif stat.S_ISREG(mode):
             yield from self._file(tree, node, place)
         elif stat.S_IFMT(mode) in _KINDS:
-            yield header(self._entry(place, node, {}))
+            yield header(self._entry(place, node, {}, tree))
 
     def _check(self, place: bytes, node: Node) -> None:
         name = place.rpartition(b"/")[2]
@@ -165,7 +167,7 @@ class LayerTar:
     def _file(self, tree: Tree, node: Node, place: bytes) -> Iterator[bytes]:
         fd = tree.open(node)
         try:
-            entry = self._entry(place, node, tree.xattrs(fd))
+            entry = self._entry(place, node, tree.xattrs(fd), tree)
             entry.size = left = os.fstat(fd).st_size
             if left <= _BLOCK:
                 data = os.read(fd, left) if left else b""
@@ -181,19 +183,20 @@ class LayerTar:
         finally:
             os.close(fd)
 
-    def _entry(self, place: bytes, node: Node, xattrs: dict[str, bytes]) -> Entry:
+    def _entry(self, place: bytes, node: Node, xattrs: dict[str, bytes], tree: Tree) -> Entry:
         look, found = self._look, node.stat
         is_folder = stat.S_ISDIR(found.st_mode)
         mode = stat.S_IMODE(found.st_mode)
         if look.mode is not None and not stat.S_ISLNK(found.st_mode):
             mode = look.mode.apply(mode, is_folder)
         is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
+        keeps = tree.has_owners and not look.owned
         return Entry(
             place + b"/" if is_folder else place,
             _KINDS[stat.S_IFMT(found.st_mode)],
             mode,
-            look.uid,
-            look.gid,
+            found.st_uid if keeps else look.uid,
+            found.st_gid if keeps else look.gid,
             0,
             look.time(found.st_mtime_ns),
             node.link,

@@ -227,7 +227,7 @@ class Solver:
         snapshot = self._job.new_name("from")
         self._undo.push_async_callback(offload, snapshots.remove, snapshot)
         await complete(snapshots.create, snapshot, diff_ids)
-        return copying.scope_of(await complete(snapshots.mount, snapshot), what)
+        return copying.scope_of(await complete(snapshots.mount, snapshot, bare=True), what)
 
     # --- the end
 

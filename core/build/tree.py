@@ -70,6 +70,11 @@ class Tree:
         self._folders = _Folders(root)
 
     @property
+    def has_owners(self) -> bool:
+        """Whether its files' owners mean something: those of a stage do, a context's do not."""
+        return self._all_xattrs
+
+    @property
     def is_plain(self) -> bool:
         """Whether everything in the folder belongs to it: nothing is ignored."""
         return not self._ignore

@@ -165,8 +165,7 @@ async def shrink(context: Context, locks: MountLocks) -> None:
     def work() -> None:
         # Cache mounts are measured only when the steps alone do not tell.
         limit = int(shutil.disk_usage(context.options.root).total * _SHARE)
-        steps = context.store.build_cache.all()
-        if sum(step.size for step in steps) <= limit:
+        if context.store.build_cache.size() <= limit:
             return
         old = time.time_ns() - _FRESH_NS
         chosen = _select(context, locks, True, limit, {})

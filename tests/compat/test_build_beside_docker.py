@@ -62,7 +62,15 @@ USER nobody
 WORKDIR /w
 RUN touch /tmp/mine
 """,
+    "stages": """RUN mkdir /d && touch /d/f && chown -R 5:6 /d && chmod 700 /d
+FROM scratch
+COPY --from=0 /d /kept
+COPY --from=0 --chown=7:8 /d/f /given
+COPY --from=0 / /all/
+COPY a nothing* /some/
+""",
     "refused": "COPY missing /x\n",
+    "refused a pattern": "COPY nothing* /x/\n",
     "refused too": "COPY a b /x\n",
     "no command": "RUN exit 3\n",
 }
