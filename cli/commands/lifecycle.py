@@ -2,29 +2,91 @@
 
 from __future__ import annotations
 
+import _queue
+import _thread
+
 from ...host.errors import BayError
-from ...host.light import Callable, Iterable
+from ...host.light import Callable, Iterable, Iterator
 from ..app import App
 from ..command import Command
 from ..errors import engine_sentence
 from ..flags import Parsed, text, whole
 
+# Containers of one command that are stopped or removed at the same time: each waits for the kernel.
+AT_ONCE = 8
 
-def each(app: App, names: Iterable[str], act: Callable[[str], object]) -> int:
+
+def each(app: App, names: Iterable[str], act: Callable[[str], object], at_once: int = 1) -> int:
     """Do `act` for each name and print what it returns, or the name; 1 when one of them failed.
 
-    A failure doesn't keep the others from their turn. Each name is printed when its turn is over.
+    A failure doesn't keep the others from their turn. Each name is printed when its turn is over,
+    in the order given; with `at_once` so many are under way at a time.
     """
     code = 0
-    for name in names:
+    for name, turn in _turns(list(names), act, at_once):
         try:
-            answer = act(name)
+            answer = turn()
         except BayError as error:
             app.err(engine_sentence(error))
             code = 1
         else:
             app.out(name if answer is None else answer)
     return code
+
+
+def _turns(
+    names: list[str], act: Callable[[str], object], at_once: int
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Each name with a function that gives what `act` returned, or raises what it raised."""
+    if at_once == 1 or len(names) == 1:
+        for name in names:
+            yield name, lambda name=name: act(name)  # type: ignore[misc] # bound at once
+        return
+    turns = [_Turn(name, act) for name in names]
+    waiting: _queue.SimpleQueue[_Turn] = _queue.SimpleQueue()
+    for turn in turns:
+        waiting.put(turn)
+    for _ in range(min(at_once, len(turns))):
+        _thread.start_new_thread(_work, (waiting,))
+    for turn in turns:
+        yield turn.name, turn.result
+
+
+class _Turn:
+    """One name's turn in a thread; `threading` would cost more than most of what is done here."""
+
+    def __init__(self, name: str, act: Callable[[str], object]) -> None:
+        self.name = name
+        self._act = act
+        self._over = _thread.allocate_lock()
+        self._over.acquire()
+        self._answer: object = None
+        self._error: BaseException | None = None
+
+    def take(self) -> None:
+        """Do it; what it raises is for `result`."""
+        try:
+            self._answer = self._act(self.name)
+        except BaseException as error:  # told in the main thread
+            self._error = error
+        finally:
+            self._over.release()
+
+    def result(self) -> object:
+        """Wait for the end of the turn."""
+        self._over.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._answer
+
+
+def _work(waiting: _queue.SimpleQueue[_Turn]) -> None:
+    while not waiting.empty():
+        try:
+            turn = waiting.get_nowait()
+        except _queue.Empty:
+            return
+        turn.take()
 
 
 def _poster(verb: str) -> Callable[[App, Parsed], int]:
@@ -39,6 +101,7 @@ def _poster(verb: str) -> Callable[[App, Parsed], int]:
             app,
             parsed.args,
             lambda name: app.client.post(f"/containers/{name}/{verb}", **params),
+            AT_ONCE,
         )
 
     return run

@@ -6,7 +6,7 @@ from ...host.errors import NotFoundError
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, switch
-from .lifecycle import each
+from .lifecycle import AT_ONCE, each
 
 
 def run_rm(app: App, parsed: Parsed) -> int:
@@ -25,7 +25,7 @@ def run_rm(app: App, parsed: Parsed) -> int:
                 raise
             app.err(f"Error response from daemon: {error}")
 
-    return each(app, parsed.args, act)
+    return each(app, parsed.args, act, AT_ONCE)
 
 
 RM = Command(

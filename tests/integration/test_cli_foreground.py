@@ -156,3 +156,17 @@ def test_files_with_the_id(engine: EngineProcess, tmp_path: object) -> None:
     code, _, err = run(engine, "--cidfile", path, IMAGE, "true")
     assert code == 125
     assert "container ID file found" in err
+
+
+def test_many_containers_are_removed_at_once(engine: EngineProcess, busybox_image: str) -> None:
+    """In the order given, each with its own line or error; those that fail keep nobody waiting."""
+    engine.pull(busybox_image)
+    names = [f"crowd{number}" for number in range(9)]
+    for name in names[:-1]:
+        engine.bay("run", "-d", "--name", name, busybox_image, "sleep", "1000", check=True)
+    done = engine.bay("stop", "-t", "0", *names)
+    assert done.stdout.split() == names[:-1] and done.returncode == 1
+    assert done.stderr == "Error response from daemon: No such container: crowd8\n"
+    done = engine.bay("rm", *names)
+    assert done.stdout.split() == names[:-1] and done.returncode == 1
+    assert not set(names) & set(engine.bay("ps", "-a", "--format", "{{.Names}}").stdout.split())
