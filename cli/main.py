@@ -28,6 +28,7 @@ GLOBAL_FLAGS = (
     text("tlscert", "TLS certificate of this client"),
     text("tlskey", "TLS key of this client"),
     switch("tlsverify", "Use TLS and check the engine's certificate"),
+    switch("read-only", "The screen shows, and changes nothing"),
     switch("version", "Print the version and quit", "v"),
     many("log-level", "Ignored; for scripts written for docker", "l", hidden=True),
 )

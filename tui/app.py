@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
+from textual.app import SystemCommand
 from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.screen import Screen
 
 from ..client.hosts import Host, default_host, parse_host
-from . import hostinfo, theme
+from . import hostinfo, memory, settings, theme
 from .dialing import Dialer
 from .hostinfo import Figures
+from .memory import Memory
 from .painting import Narrow
 from .screens.main import MainScreen
+from .settings import Settings
 
 
 class BayApp(Narrow, inherit_bindings=False):
@@ -26,6 +33,7 @@ class BayApp(Narrow, inherit_bindings=False):
     TITLE = "Bayplan"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (170, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-normal"), (50, "-tall")]
+    COMMANDS = set()  # the main screen brings its own; Textual's type is a class's
     BINDINGS = [Binding("f10", "command_palette", "Commands", show=False)]
 
     def __init__(
@@ -36,14 +44,36 @@ class BayApp(Narrow, inherit_bindings=False):
         clock: Callable[[], float] = time.time,
         theme_name: str | None = None,
         pace: float | None = 1.0,
+        chosen: Settings | None = None,
+        kept: Memory | None = None,
     ) -> None:
         # Textual chooses here, before it knows our theme, how it drops the colours: with its other
         # way the terminal's default colours both become black.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         for one in theme.THEMES:
             self.register_theme(one)
-        self.theme = theme_name or theme.choose(os.environ)
-        self.main = MainScreen(dialer, read_host=read_host, clock=clock, pace=pace)
+        chosen = chosen or Settings()
+        self.kept = kept or Memory(None)
+        problem = theme.unknown(chosen.theme)
+        if problem:
+            chosen = replace(chosen, problems=(*chosen.problems, problem))
+        self.settings = chosen
+        wanted = theme_name or chosen.theme or self.kept.recall().theme
+        self.theme = theme.choose(os.environ, wanted)
+        if chosen.ascii_only:
+            from .ascii import Ascii
+
+            self._filters.append(Ascii())
+        if chosen.slow_link:
+            self.animation_level = "none"
+        self.main = MainScreen(
+            dialer,
+            read_host=read_host,
+            clock=clock,
+            pace=pace * 3 if pace and chosen.slow_link else pace,
+            settings=chosen,
+            memory=self.kept,
+        )
 
     def get_default_screen(self) -> MainScreen:
         """There is one screen; all others are dialogs over it."""
@@ -61,15 +91,61 @@ class BayApp(Narrow, inherit_bindings=False):
         """Our tones, for the themes that do not bring them."""
         return theme.defaults(self.current_theme)
 
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """None of Textual's: the palette has ours."""
+        return ()
 
-def run(host: Host) -> int:
+    def action_theme(self, name: str) -> None:
+        """Change the colours, and remember it."""
+        self.theme = name
+        self.kept.now.theme = name
+        self.kept.keep()
+
+    def action_command_palette(self) -> None:
+        """Everything by its words; over a dialog there is nothing to command."""
+        if self.screen is self.main:
+            self.push_screen(CommandPalette(placeholder="What shall be done?"))
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy by OSC 52, which works over SSH; inside tmux and screen also through them."""
+        super().copy_to_clipboard(text)
+        wrapped = wrap_copy(text, os.environ)
+        if wrapped and self._driver is not None:
+            self._driver.write(wrapped)
+
+    def on_unmount(self) -> None:
+        """The end, by whatever cause: what was not written yet is."""
+        self.kept.keep()
+
+
+def wrap_copy(text: str, environment: os._Environ[str] | dict[str, str]) -> str:
+    """The sequence that reaches the terminal outside of a multiplexer, "" where there is none.
+
+    tmux passes it on in DCS with each ESC doubled (where allow-passthrough is on; with
+    set-clipboard it takes the plain one), screen in DCS of at most 768 bytes.
+    """
+    plain = f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\a"
+    if environment.get("TMUX"):
+        doubled = plain.replace("\x1b", "\x1b\x1b")
+        return f"\x1bPtmux;{doubled}\x1b\\"
+    if environment.get("STY"):
+        parts = [plain[at : at + 700] for at in range(0, len(plain), 700)]
+        return "".join(f"\x1bP{part}\x1b\\" for part in parts)
+    return ""
+
+
+def run(host: Host, read_only: bool = False) -> int:
     """Run the app against the engine at `host`; the exit code of the process."""
-    app = BayApp(Dialer(host))
-    app.run()
+    chosen = settings.load(settings.path(os.environ))
+    if read_only:
+        chosen = replace(chosen, read_only=True)
+    file = memory.path(os.environ) if chosen.restore else None
+    app = BayApp(Dialer(host), chosen=chosen, kept=Memory(file))
+    app.run(mouse=chosen.mouse)
     return app.return_code or 0
 
 
-def main(host: str | None = None) -> int:
+def main(host: str | None = None, read_only: bool = False) -> int:
     """Run the app against `host` (`unix:///…`, `ssh://…`, `tcp://…`), else BAY_HOST, else here."""
     address = host or os.environ.get("BAY_HOST")
-    return run(parse_host(address) if address else default_host())
+    return run(parse_host(address) if address else default_host(), read_only)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Tone = Literal[
@@ -23,7 +23,8 @@ class Column:
     """One column of a list.
 
     `least` and `most` bound its width in columns; `rank` says in what order columns are given up
-    when the pane is narrow (0 never); `right` aligns to the right.
+    when the pane is narrow (0 never); `right` aligns to the right; `extra` is shown only to those
+    who chose it.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Column:
     most: int = 0
     rank: int = 0
     right: bool = False
+    extra: bool = False
 
     @property
     def limit(self) -> int:
@@ -66,6 +68,7 @@ class Row:
     sort: dict[str, Any]
     text: str = ""
     quiet: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def fit(columns: Sequence[Column], width: int, gap: int = 1) -> list[tuple[Column, int]]:

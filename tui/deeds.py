@@ -1,4 +1,4 @@
-"""Carries a deed out: all its steps at once, each object's busy word shown until it is done."""
+"""Carries a deed out: stage after stage, the steps of one at once, each with its busy word."""
 
 from __future__ import annotations
 
@@ -38,4 +38,12 @@ async def carry_out(
     for step in deed.steps:
         model.busy[step.who] = step.busy
     changed()
-    return [text for text in await asyncio.gather(*map(one, deed.steps)) if text]
+    failed: list[str] = []
+    try:
+        for stage in sorted({step.stage for step in deed.steps}):
+            steps = [step for step in deed.steps if step.stage == stage]
+            failed += [text for text in await asyncio.gather(*map(one, steps)) if text]
+    finally:
+        for step in deed.steps:
+            model.busy.pop(step.who, None)
+    return failed

@@ -1,14 +1,18 @@
-"""The progress of a pull, from the engine's stream of messages."""
+"""Pulls and pushes: an image layer by layer, from the engine's stream of messages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shlex
+from dataclasses import dataclass
+from urllib.parse import quote
 
-from ..host.errors import BayError
+from . import credentials
+from .jobs import Job
 from .model import Json
 from .source import Source
 
-_DONE = ("Pull complete", "Already exists")
+_DONE = ("Pull complete", "Already exists", "Pushed", "Layer already exists")
+_MOVING = ("Downloading", "Pushing")
 
 
 @dataclass
@@ -18,31 +22,38 @@ class Layer:
     status: str = ""
     current: int = 0
     total: int = 0
+    moved: int = 0  # bytes that came over the network
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do with it."""
+        return self.status in _DONE or self.status.startswith("Mounted from")
 
     @property
     def share(self) -> float:
-        """How far it is, 0 to 1; downloading is the first nine tenths of it."""
-        if self.status in _DONE:
+        """How far it is, 0 to 1; downloading is the first nine tenths of a pull."""
+        if self.done:
             return 1
         part = self.current / self.total if self.total else 0
+        if self.status == "Pushing":
+            return part
         if self.status == "Downloading":
             return 0.9 * part
         return 0.9 + 0.1 * part if self.status in ("Extracting", "Download complete") else 0
 
 
-@dataclass
-class Pull:
+class Transfer(Job):
     """One image on its way."""
 
-    reference: str
-    layers: dict[str, Layer] = field(default_factory=dict)
-    status: str = "Asking the registry"
-    error: str = ""
-    over: bool = False
+    def __init__(self, reference: str, command: str) -> None:
+        super().__init__(reference, command)
+        self.reference = reference
+        self.layers: dict[str, Layer] = {}
+        self.status = "Asking the registry"
 
     @property
     def share(self) -> float:
-        """How far the whole is, 0 to 1, by bytes where they are known."""
+        """How far the whole is, by bytes where they are known."""
         if not self.layers:
             return 0
         weights = [(max(1, one.total), one.share) for one in self.layers.values()]
@@ -55,7 +66,7 @@ class Pull:
             return
         status = str(message.get("status", ""))
         identifier = message.get("id")
-        if not identifier or status.startswith("Pulling from"):
+        if not identifier or status.startswith(("Pulling from", "The push refers")):
             self.status = status or self.status
             return
         layer = self.layers.setdefault(str(identifier), Layer())
@@ -63,19 +74,48 @@ class Pull:
         progress = message.get("progressDetail") or {}
         layer.current = int(progress.get("current") or 0)
         layer.total = int(progress.get("total") or layer.total)
+        if status in _MOVING:
+            layer.moved = layer.current
+        elif layer.done or status == "Download complete":
+            layer.moved = layer.total
+        self.current = sum(one.moved for one in self.layers.values())
+        self.total = sum(one.total for one in self.layers.values())
 
-    async def run(self, source: Source) -> None:
-        """Pull; errors end up in `error`."""
-        try:
-            name, tag = _split(self.reference)
-            query = {"fromImage": name, "tag": tag}
-            async with source.lines("/images/create", method="POST", **query) as messages:
-                async for message in messages:
-                    self.take(message)
-        except BayError as error:
-            self.error = str(error)
-        finally:
-            self.over = True
+
+class Pull(Transfer):
+    """An image from its registry."""
+
+    verb, past = "Pulling", "Pulled"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(reference, f"bay pull {shlex.quote(reference)}")
+
+    async def work(self, source: Source) -> None:
+        """Pull."""
+        name, tag = _split(self.reference)
+        query = {"fromImage": name, "tag": tag}
+        headers = {"X-Registry-Auth": credentials.header(self.reference)}
+        async with source.send("POST", "/images/create", query, None, headers) as messages:
+            async for message in messages:
+                self.take(message)
+
+
+class Push(Transfer):
+    """An image to its registry."""
+
+    verb, past = "Pushing", "Pushed"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(reference, f"bay push {shlex.quote(reference)}")
+
+    async def work(self, source: Source) -> None:
+        """Push."""
+        name, tag = _split(self.reference)
+        path = f"/images/{quote(name)}/push"
+        headers = {"X-Registry-Auth": credentials.header(self.reference)}
+        async with source.send("POST", path, {"tag": tag}, None, headers) as messages:
+            async for message in messages:
+                self.take(message)
 
 
 def _split(reference: str) -> tuple[str, str]:

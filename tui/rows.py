@@ -5,22 +5,28 @@ from __future__ import annotations
 import re
 
 from ..host import clock
-from . import spark, text
+from . import projects, spark, text
 from .cells import Cell, Column, LazyCells, Row, Tone, cell
-from .model import History, Json, Model, container_name
+from .model import KINDS, History, Json, Model, container_name
 
 CONTAINERS = (
     Column("name", "NAME", 16, 30),
     Column("state", "STATE", 11),
     Column("cpu", "CPU", 6, rank=1, right=True),
-    Column("cpu_line", "", 6, 20, rank=2),
+    Column("cpu_line", "", 8, 20, rank=2),
     Column("memory", "MEM", 5, rank=1, right=True),
-    Column("memory_line", "", 6, 20, rank=3),
+    Column("memory_line", "", 8, 20, rank=3),
+    Column("limit", "LIMIT", 5, rank=11, right=True),
+    Column("rates", "NET ↓↑", 11, rank=10, right=True),
+    Column("disk", "DISK ↓↑", 11, rank=12, right=True, extra=True),
     Column("image", "IMAGE", 14, 28, rank=5),
     Column("ports", "PORTS", 8, 24, rank=4),
     Column("network", "NET", 7, 14, rank=7),
     Column("pids", "PIDS", 4, rank=8, right=True),
     Column("age", "AGE", 3, rank=6, right=True),
+    Column("project", "PROJECT", 8, 16, rank=13, extra=True),
+    Column("command", "COMMAND", 10, 30, rank=14, extra=True),
+    Column("id", "ID", 12, rank=15, extra=True),
 )
 IMAGES = (
     Column("name", "REPOSITORY:TAG", 14, 60),
@@ -47,17 +53,20 @@ COLUMNS = {
     "images": IMAGES,
     "networks": NETWORKS,
     "volumes": VOLUMES,
+    "projects": projects.COLUMNS,
 }
+LISTS = (*KINDS, "projects")
 # What `o` steps through, per list; the first is how the list starts.
 SORTS = {
-    "containers": ("state", "name", "cpu", "memory", "image", "age"),
+    "containers": ("state", "name", "cpu", "memory", "rates", "disk", "image", "age"),
     "images": ("name", "size", "age", "used"),
     "networks": ("name", "driver", "used"),
     "volumes": ("name", "used", "age"),
+    "projects": ("name", "state", "cpu", "memory", "services", "folder"),
 }
 
 # What a sample changes: a list sorted by one of these moves with every tick.
-MOVING = ("cpu", "memory")
+MOVING = ("cpu", "memory", "rates", "disk")
 
 _STATES: dict[str, tuple[str, str, Tone, int]] = {
     "running": ("●", "running", "good", 0),
@@ -85,6 +94,8 @@ def state(summary: Json, busy: str = "", ascii_only: bool = False) -> tuple[Cell
         glyph, word, tone = "!", "unhealthy", "bad"
     elif "(health: starting)" in status:
         glyph, word, tone = "◍", "starting", "warn"
+    elif "(healthy)" in status and word == "running":
+        word = "healthy"
     elif (match := _EXITED.match(status)) and match[1] != "0":
         word, tone = f"exit {match[1]}", "bad"
     glyph = _ASCII.get(glyph, glyph) if ascii_only else glyph
@@ -114,7 +125,10 @@ def container(summary: Json, model: Model, now: float, ascii_only: bool = False)
         return {
             "ports": cell(text.ports(summary.get("Ports") or []), "accent"),
             "age": cell(text.span(now - summary.get("Created", now)), "dim"),
-            **_figures(history, ascii_only),
+            "project": cell(projects.name_of(summary), "dim"),
+            "command": cell(str(summary.get("Command") or ""), "dim"),
+            "id": cell(identifier[:12], "dim"),
+            **_figures(history, ascii_only, float(model.info.get("MemTotal") or 0)),
         }
 
     cells = LazyCells(ready, later)
@@ -125,17 +139,29 @@ def container(summary: Json, model: Model, now: float, ascii_only: bool = False)
         "state": (order, name),
         "cpu": -cpu,
         "memory": -memory,
+        "rates": -(history.rx[-1] + history.tx[-1]) if history and history.rx else 1.0,
+        "disk": -(history.read[-1] + history.write[-1]) if history and history.read else 1.0,
         "image": image,
         "age": -float(summary.get("Created", 0)),
     }
     words = " ".join((name, image, identifier[:12], summary["State"], *networks))
-    return Row(identifier, cells, sort, words.lower(), not live)
+    return Row(identifier, cells, sort, words.lower(), not live, summary.get("Labels") or {})
 
 
-def _figures(history: History | None, ascii_only: bool) -> dict[str, Cell]:
-    empty = cell("", "dim")
+_FIGURES = ("cpu", "cpu_line", "memory", "memory_line", "limit", "rates", "disk", "pids")
+
+
+def _rates(into: float, out: float) -> Cell:
+    """Two rates in bytes per second, each in five columns."""
+    if into < 1 and out < 1:
+        return cell("·", "dim")
+    return ((f"{text.size(into):>5}", "bright"), (f" {text.size(out):>5}", "bright"))
+
+
+def _figures(history: History | None, ascii_only: bool, whole: float) -> dict[str, Cell]:
+    """What was measured; `whole` is the host's memory, which is no limit of a container's."""
     if history is None or not history.cpu:
-        return dict.fromkeys(("cpu", "cpu_line", "memory", "memory_line", "pids"), empty)
+        return dict.fromkeys(_FIGURES, cell("", "dim"))
     cpu, memory = history.cpu[-1], history.memory[-1]
     limit = history.memory_limit
     shares = list(history.cpu_bars)
@@ -148,6 +174,9 @@ def _figures(history: History | None, ascii_only: bool) -> dict[str, Cell]:
             spark.line(sizes, 20, max(1.0, *sizes) * 1.25, ascii_only),
             "spark2",
         ),
+        "limit": cell(text.size(limit) if limit and (not whole or limit < whole) else "", "dim"),
+        "rates": _rates(history.rx[-1], history.tx[-1]),
+        "disk": _rates(history.read[-1], history.write[-1]),
         "pids": cell(str(history.pids), "dim"),
     }
 
@@ -175,7 +204,8 @@ def image(summary: Json, model: Model, now: float) -> list[Row]:
             "used": -used,
         }
         words = f"{name} {text.short_id(identifier)}".lower()
-        rows.append(Row(f"{identifier} {name}", cells, sort, words, not used))
+        labels = summary.get("Labels") or {}
+        rows.append(Row(f"{identifier} {name}", cells, sort, words, not used, labels))
     return rows
 
 
@@ -196,7 +226,8 @@ def network(summary: Json, model: Model, now: float) -> Row:
         "id": cell(text.short_id(identifier), "dim"),
     }
     sort = {"name": name, "driver": summary.get("Driver", ""), "used": -used}
-    return Row(identifier, cells, sort, f"{name} {summary.get('Driver', '')}".lower())
+    words = f"{name} {summary.get('Driver', '')} {cells['subnet'][0][0]}".lower()
+    return Row(identifier, cells, sort, words, labels=summary.get("Labels") or {})
 
 
 def volume(summary: Json, model: Model, now: float) -> Row:
@@ -216,7 +247,7 @@ def volume(summary: Json, model: Model, now: float) -> Row:
         "age": cell(text.span(now - created) if created else "", "dim"),
     }
     sort = {"name": name, "used": -used, "age": -created}
-    return Row(name, cells, sort, name.lower(), not used)
+    return Row(name, cells, sort, name.lower(), not used, summary.get("Labels") or {})
 
 
 def build(kind: str, model: Model, now: float, ascii_only: bool = False) -> list[Row]:
@@ -227,4 +258,6 @@ def build(kind: str, model: Model, now: float, ascii_only: bool = False) -> list
         return [row for one in model.images for row in image(one, model, now)]
     if kind == "networks":
         return [network(one, model, now) for one in model.networks]
+    if kind == "projects":
+        return [projects.row(one, model, now) for one in projects.gather(model.containers)]
     return [volume(one, model, now) for one in model.volumes]

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ..client.errors import UnreachableError, from_response
+from ..host.errors import ForbiddenError
 from .source_http import READ, Head, chunks, encode, read_head
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -57,6 +58,8 @@ class Source:
     def __init__(self, dial: Dial, name: str) -> None:
         self._dial = dial
         self.name = name
+        # Refuses whatever could change something, before it is sent.
+        self.read_only = False
 
     async def get(self, path: str, /, **query: Any) -> Any:
         """GET `path` and return its JSON."""
@@ -107,6 +110,28 @@ class Source:
         async with self.stream(method, path, query) as pieces:
             yield _decoded(pieces)
 
+    @asynccontextmanager
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, Any] | None,
+        body: AsyncIterator[bytes] | None,
+        headers: dict[str, str],
+    ) -> AsyncIterator[AsyncIterator[Any]]:
+        """Make a request whose body is sent piece by piece (None for none); its lines of JSON.
+
+        Errors as in `call`; what `body` raises comes through.
+        """
+        if body is not None:
+            headers = {**headers, "Transfer-Encoding": "chunked"}
+        head, (reader, writer) = await self._send(method, path, query, None, headers, body)
+        try:
+            await _check(head, reader, method)
+            yield _decoded(_guard(chunks(reader, head, method)))
+        finally:
+            writer.close()
+
     async def hijack(self, path: str, body: Any = None, **query: Any) -> Wire:
         """POST `path` asking for an upgrade, and take the raw connection over.
 
@@ -129,11 +154,18 @@ class Source:
         query: dict[str, Any] | None,
         body: Any,
         headers: dict[str, str] | None,
+        pieces: AsyncIterator[bytes] | None = None,
     ) -> tuple[Head, Streams]:
+        if self.read_only and method not in ("GET", "HEAD"):
+            raise ForbiddenError(
+                "This screen is read-only: it was started with --read-only or so set"
+            )
         streams = await self._dial()
         try:
             streams[1].write(encode(method, path, query, body, headers))
             await streams[1].drain()
+            if pieces is not None:
+                await _feed(streams[1], pieces)
             return await read_head(streams[0]), streams
         except OSError as error:
             streams[1].close()
@@ -141,6 +173,19 @@ class Source:
         except BaseException:
             streams[1].close()
             raise
+
+
+async def _feed(writer: asyncio.StreamWriter, pieces: AsyncIterator[bytes]) -> None:
+    """Send a body in chunks (RFC 9112, 7.1); an engine that refuses it early is heard."""
+    try:
+        async for piece in pieces:
+            if piece:
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                await writer.drain()
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+    except ConnectionError:
+        pass  # what it has to say is in its reply
 
 
 async def _check(head: Head, reader: asyncio.StreamReader, method: str) -> None:

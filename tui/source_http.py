@@ -46,7 +46,8 @@ def encode(
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         if not isinstance(body, bytes):
             lines.append("Content-Type: application/json")
-    if body is not None or method in ("POST", "PUT"):
+    chunked = "Transfer-Encoding" in (headers or {})
+    if not chunked and (body is not None or method in ("POST", "PUT")):
         lines.append(f"Content-Length: {len(content)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
 

@@ -46,6 +46,7 @@ TABS = {
     "images": ("layers", "files", "inspect"),
     "networks": ("inspect",),
     "volumes": ("inspect",),
+    "projects": ("logs",),
 }
 
 

@@ -33,6 +33,19 @@ _LIGHT = {
     "bar": "#cfe6f5",
     "bar-off": "#e6edf2",
 }
+_CONTRAST = {
+    "ink": "#ffffff",
+    "dim": "#c8d0d8",
+    "bright": "#ffffff",
+    "line": "#8c98a4",
+    "good": "#4dff88",
+    "warn": "#ffd633",
+    "bad": "#ff8080",
+    "spark": "#66d9ff",
+    "spark2": "#b3bfff",
+    "bar": "#004a80",
+    "bar-off": "#303030",
+}
 _ANSI = {
     # Textual defines it for the themes that are not of the ANSI kind only.
     "ansi-background": "ansi_default",
@@ -97,18 +110,28 @@ def _theme(
 BAY_DARK: Theme = _theme("bay-dark", "#4cc9f0", "#0c141c", "#121f2a", _DARK, True)
 BAY_LIGHT: Theme = _theme("bay-light", "#0077a8", "#fafcfd", "#eef3f7", _LIGHT, False)
 BAY_ANSI: Theme = _theme("bay-ansi", "ansi_cyan", "ansi_default", "ansi_default", _ANSI, True)
-THEMES = (BAY_DARK, BAY_LIGHT, BAY_ANSI)
+BAY_CONTRAST: Theme = _theme("bay-contrast", "#00e5ff", "#000000", "#141414", _CONTRAST, True)
+THEMES = (BAY_DARK, BAY_LIGHT, BAY_CONTRAST, BAY_ANSI)
+NAMES = {"dark": "bay-dark", "light": "bay-light", "contrast": "bay-contrast", "ansi": "bay-ansi"}
 
 
-def choose(environment: Mapping[str, str]) -> str:
-    """The theme to start with: `BAY_THEME`, else the terminal's own colours where it has few.
+def unknown(name: str) -> str:
+    """The sentence for a theme that is none of ours, "" for one that is."""
+    if not name or NAMES.get(name, name) in {theme.name for theme in THEMES}:
+        return ""
+    return f"There is no theme {name!r}: choose {', '.join(NAMES)}"
+
+
+def choose(environment: Mapping[str, str], configured: str = "") -> str:
+    """The theme to start with: `BAY_THEME`, else `configured`, else what the terminal can show.
 
     NO_COLOR takes the terminal's theme too: with it Textual drops every colour, while any other
     theme would only lose its hues.
     """
-    wanted = environment.get("BAY_THEME", "")
-    if wanted in {theme.name for theme in THEMES}:
-        return wanted
+    for given in (environment.get("BAY_THEME", ""), configured):
+        wanted = NAMES.get(given, given)
+        if wanted in {theme.name for theme in THEMES}:
+            return wanted
     if "NO_COLOR" in environment:
         return BAY_ANSI.name
     rich = environment.get("COLORTERM", "") in ("truecolor", "24bit")

@@ -6,7 +6,7 @@ Pure: the screen asks, confirms and sends; here is only what is sent.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .model import Json, Model, container_name
@@ -24,6 +24,11 @@ class Step:
     busy: str
     query: dict[str, Any] = field(default_factory=dict)
     body: Json | None = None
+    stage: int = 0
+
+    def at(self, stage: int) -> Step:
+        """The same, in another stage: those of a lower one are done before."""
+        return replace(self, stage=stage)
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Deed:
     """What a key press comes to: the steps, the command line that does the same, the question.
 
     `question` is asked before anything is sent, "" when nothing is lost by it; `options` are
-    switches offered with it: (name, label, set at first).
+    switches offered with it: (name, label, set at first). `undo` is what takes it back, where
+    anything can.
     """
 
     title: str
@@ -40,6 +46,7 @@ class Deed:
     question: str = ""
     detail: str = ""
     options: tuple[tuple[str, str, bool], ...] = ()
+    undo: Deed | None = None
 
 
 def _names(steps: list[Step]) -> str:
@@ -94,7 +101,20 @@ def container(verb: str, summaries: list[Json]) -> Deed | None:
         f"bay {verb} {_names(steps)}",
         question,
         "The processes end at once, without a chance to clean up." if question else "",
+        undo=_undo(verb, chosen),
     )
+
+
+_BACK = {"start": "stop", "stop": "start", "pause": "unpause", "unpause": "pause", "kill": "start"}
+
+
+def _undo(verb: str, summaries: list[Json]) -> Deed | None:
+    """What takes `verb` back."""
+    back = _BACK.get(verb)
+    if back is None:
+        return None
+    steps = [_post(one, back, f"{back}…") for one in summaries]
+    return Deed(back.capitalize(), steps, f"bay {back} {_names(steps)}")
 
 
 def _remove(chosen: list[Json], running: list[Json]) -> Deed:
@@ -125,14 +145,15 @@ def _remove(chosen: list[Json], running: list[Json]) -> Deed:
 def with_options(deed: Deed, chosen: dict[str, bool]) -> Deed:
     """The deed with the switches that were set in the dialog."""
     on = {name: True for name, value in chosen.items() if value}
+    # What a container has to be told (force, v) is nothing to a network that goes with it.
     steps = [
-        Step(one.who, one.name, one.method, one.path, one.busy, {**one.query, **on}, one.body)
+        replace(one, query={**one.query, **on}) if "/networks/" not in one.path else one
         for one in deed.steps
     ]
     flags = "".join({"force": " -f", "v": " -v"}.get(name, "") for name in on)
     verb, _, rest = deed.command.partition(" rm ")
     command = f"{verb} rm{flags} {rest}" if rest and flags else deed.command
-    return Deed(deed.title, steps, command)
+    return Deed(deed.title, steps, command, undo=deed.undo)
 
 
 def remove_other(kind: str, ids: list[str], model: Model) -> Deed | None:
@@ -164,3 +185,25 @@ def remove_other(kind: str, ids: list[str], model: Model) -> Deed | None:
         detail,
         options if kind == "images" else (),
     )
+
+
+def together(deeds: list[Deed]) -> Deed | None:
+    """Several deeds of one kind as one."""
+    if len(deeds) < 2:
+        return deeds[0] if deeds else None
+    first = deeds[0]
+    undone = [one.undo for one in deeds if one.undo is not None]
+    return replace(
+        first,
+        steps=[step for one in deeds for step in one.steps],
+        command="; ".join(one.command for one in deeds),
+        question=f"{first.title} {len(deeds)} projects?" if first.question else "",
+        undo=together(undone),
+    )
+
+
+def questioned(deed: Deed) -> Deed:
+    """A deed that is asked about, with a question where it has none of its own."""
+    if deed.question:
+        return deed
+    return replace(deed, question=f"{deed.title} {_listed(deed.steps)}?")

@@ -11,4 +11,4 @@ def open_screen(app: App) -> int:
     app.client.get("/_ping")
     from ...tui.app import main
 
-    return main(str(app.host))
+    return main(str(app.host), read_only=bool(app.options["read-only"]))

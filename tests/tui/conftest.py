@@ -16,7 +16,7 @@ from replay import Replay
 @pytest.fixture(autouse=True)
 def stillness(monkeypatch: pytest.MonkeyPatch) -> None:
     """One terminal, one time zone, whatever the machine has."""
-    for name in ("NO_COLOR", "BAY_THEME", "BAY_HOST", "COLORTERM"):
+    for name in ("NO_COLOR", "BAY_THEME", "BAY_HOST", "COLORTERM", "TMUX", "STY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("LANG", "C.UTF-8")

@@ -31,6 +31,18 @@ class Replay:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
+    def compose(self) -> None:
+        """Make a project of three of the containers, as docker compose labels them."""
+        for one in self.replies["/containers/json"]["json"]:
+            name = one["Names"][0].lstrip("/")
+            if name in ("web", "api", "db"):
+                one["Labels"] |= {
+                    "com.docker.compose.project": "shop",
+                    "com.docker.compose.service": name,
+                    "com.docker.compose.depends_on": "" if name == "db" else "db:service_started:",
+                    "com.docker.compose.project.working_dir": "/srv/shop",
+                }
+
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._serve, str(self.path))
 
@@ -92,7 +104,7 @@ FIGURES = Figures(
 )
 
 
-def still_app(replay: Replay, theme: str = "bay-dark") -> BayApp:
+def still_app(replay: Replay, theme: str = "bay-dark", **more: Any) -> BayApp:
     """The app on a recorded engine, with a clock that stands and a host that does not change."""
     app = BayApp(
         StillDialer(Host("unix", path=str(replay.path))),
@@ -100,6 +112,7 @@ def still_app(replay: Replay, theme: str = "bay-dark") -> BayApp:
         clock=lambda: replay.now,
         theme_name=theme,
         pace=None,
+        **more,
     )
     history = app.main.host
     history.cpu.extend(

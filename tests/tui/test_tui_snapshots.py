@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from bayplan.tui.settings import Settings
 from bayplan.tui.widgets.logs import Logs
 from replay import Replay, still_app
 from steps import app_of, connected, go_to, until
@@ -44,18 +45,21 @@ def ready(*keys: str, name: str = "web") -> Before:
     return before
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+VIEWS = {
+    "lists": ((), SIZES),
+    "stats": (("g",), SIZES),
+    "images": (("2",), SIZES[:1]),
+    "inspect": (("i",), SIZES[1:2]),
+    "search": (("l", "slash", "t", "i", "m", "e", "d", "enter", "t"), SIZES[:1]),
+    "filter": (("slash", "s", "h", "o", "p", "enter", "o", "o"), SIZES[1:2]),
+    "shell": (("right_square_bracket",), SIZES[:1]),
+}
+
+
 @pytest.mark.parametrize(
-    ("view", "keys"),
-    [
-        ("lists", ()),
-        ("images", ("2",)),
-        ("inspect", ("i",)),
-        ("stats", ("g",)),
-        ("search", ("l", "slash", "t", "i", "m", "e", "d", "enter", "t")),
-        ("filter", ("slash", "s", "h", "o", "p", "enter", "o", "o")),
-        ("shell", ("right_square_bracket",)),
-    ],
+    ("view", "keys", "size"),
+    [(view, keys, size) for view, (keys, sizes) in VIEWS.items() for size in sizes],
+    ids=lambda part: "x".join(map(str, part)) if part in SIZES else None,
 )
 def test_view(
     view: str, keys: tuple[str, ...], size: tuple[int, int], replay: Replay, snap_compare: Any
@@ -64,7 +68,6 @@ def test_view(
     assert snap_compare(still_app(replay), terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize(
     ("view", "keys"),
     [
@@ -73,18 +76,35 @@ def test_view(
         ("prune", ("X",)),
         ("help", ("question_mark",)),
         ("pull", ("2", "p")),
+        ("menu", ("x",)),
+        ("columns", ("C",)),
+        ("rename", ("R",)),
+        ("network", ("3", "n")),
+        ("jump", ("J",)),
+        ("palette", ("colon", *"restart")),
     ],
 )
-def test_dialog(
-    view: str, keys: tuple[str, ...], size: tuple[int, int], replay: Replay, snap_compare: Any
-) -> None:
-    before = ready(*keys)
-    assert snap_compare(still_app(replay), terminal_size=size, run_before=before)
+def test_dialog(view: str, keys: tuple[str, ...], replay: Replay, snap_compare: Any) -> None:
+    """Dialogs, where they have the least room."""
+    assert snap_compare(still_app(replay), terminal_size=(80, 24), run_before=ready(*keys))
 
 
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("theme", ["bay-light", "bay-ansi"])
-def test_theme(theme: str, replay: Replay, snap_compare: Any) -> None:
+def test_theme(theme: str, size: tuple[int, int], replay: Replay, snap_compare: Any) -> None:
     app = still_app(replay, theme)
+    assert snap_compare(app, terminal_size=size, run_before=ready())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (50, 12)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_projects(size: tuple[int, int], replay: Replay, snap_compare: Any) -> None:
+    replay.compose()
+    assert snap_compare(still_app(replay), terminal_size=size, run_before=ready("5"))
+
+
+def test_ascii(replay: Replay, snap_compare: Any) -> None:
+    """The ASCII symbol set: no character of the screen's own is outside of it."""
+    app = still_app(replay, chosen=Settings(ascii_only=True))
     assert snap_compare(app, terminal_size=(120, 36), run_before=ready())
 
 

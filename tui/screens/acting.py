@@ -1,20 +1,23 @@
-"""What the main screen does to things: verbs, terminals, runs, pulls, clean-ups."""
+"""What the main screen does to things: verbs, questions, terminals, runs, clean-ups, undo."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from textual import work
 from textual.screen import Screen
 from textual.worker import Worker
 
 from ...host.errors import BayError, NotFoundError
-from .. import prune, verbs
+from .. import forms, projects, prune, verbs
 from ..deeds import carry_out
+from ..dialing import Dialer
 from ..feed import Feed
 from ..model import Json, Model, container_name
 from ..passthrough import Passthrough
-from ..pulls import Pull
 from ..runspec import RunSpec
 from ..session import Kind
+from ..settings import Settings
 from ..source import Source
 from ..verbs import Deed
 from ..widgets.detail import Detail
@@ -22,8 +25,10 @@ from ..widgets.shell import Shell
 from ..widgets.table import Table
 from .confirm import Confirm
 from .prune import Prune
-from .pull import AskImage, Progress
 from .run import Run
+
+if TYPE_CHECKING:
+    from ..forms import Form
 
 
 class Acting(Screen[None]):
@@ -34,7 +39,12 @@ class Acting(Screen[None]):
     feed: Feed
     kind: str
     last_command: str
-    pulls: dict[str, Pull]
+    settings: Settings
+    dialer: Dialer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._undo: list[Deed] = []
 
     def table(self, kind: str) -> Table:
         """The list of `kind`."""
@@ -65,6 +75,12 @@ class Acting(Screen[None]):
         """Show a sentence of the engine as what went wrong."""
         self.notify(str(error), severity="error", title=title, markup=False, timeout=10)
 
+    def refused(self) -> bool:
+        """Whether this is a read-only screen, which is then said."""
+        if self.source.read_only:
+            self.notify("This screen is read-only.", severity="warning")
+        return self.source.read_only
+
     # --- verbs
 
     def _targets(self) -> list[Json]:
@@ -73,26 +89,31 @@ class Acting(Screen[None]):
 
     def action_do(self, verb: str) -> None:
         """Do `verb` to what is marked, or to what the cursor stands on."""
-        if self.kind == "containers":
-            deed = verbs.container(verb, self._targets())
-        elif verb == "remove":
-            deed = verbs.remove_other(self.kind, self.table(self.kind).chosen, self.model)
-        else:
+        if self.refused():
             return
+        deed = self._deed(verb)
         if deed is not None:
             self.do(deed)
 
-    def action_pause_or_pull(self) -> None:
-        """Pause or go on in Containers, pull in the other lists."""
+    def _deed(self, verb: str) -> Deed | None:
         if self.kind == "containers":
-            self.action_do("pause")
-        else:
-            self.pull_dialog()
+            return verbs.container(verb, self._targets())
+        if self.kind == "projects":
+            found = [projects.find(self.model, one) for one in self.table("projects").chosen]
+            deeds = [projects.deed(verb, one, self.model) for one in found if one is not None]
+            return verbs.together([one for one in deeds if one is not None])
+        if verb == "remove":
+            return verbs.remove_other(self.kind, self.table(self.kind).chosen, self.model)
+        return None
 
     @work
     async def do(self, deed: Deed) -> None:
         """Ask if something is lost by it, then carry it out and say what failed."""
-        if deed.question:
+        asked = deed.title.lower() in self.settings.confirm
+        deed = verbs.questioned(deed) if asked else deed
+        if deed.question and not asked:
+            deed = verbs.with_options(deed, {name: on for name, _, on in deed.options})
+        elif deed.question:
             answer = await self.app.push_screen_wait(Confirm(deed))
             if answer is None:
                 return
@@ -103,14 +124,68 @@ class Acting(Screen[None]):
         self.table(self.kind).clear_marks()
         self.tell(deed.command)
         failed = await carry_out(deed, self.source, self.model, lambda: self.redraw("containers"))
+        if deed.undo is not None and len(failed) < len(deed.steps):
+            self._undo.append(deed.undo)
         for text in failed[:3]:
             self.complain(text, f"{deed.title} failed")
         if len(failed) > 3:
             self.complain(f"and {len(failed) - 3} more")
 
+    @work
+    async def action_undo(self) -> None:
+        """Take back what was done last, where the engine can."""
+        if self.refused():
+            return
+        if not self._undo:
+            self.notify("There is nothing to undo. What was removed is gone.")
+            return
+        deed = self._undo.pop()
+        await self._carry_out(deed)
+        self.notify(deed.command, title="Undone by", markup=False)
+
+    async def ask_form(self, form: Form) -> Any:
+        """Show a form; what it made, None when it was left."""
+        from .form import FormDialog
+
+        return await self.app.push_screen_wait(FormDialog(form))
+
+    @work
+    async def action_ask(self, about: str) -> None:
+        """Ask what `rename`, `commit`, `execute`, `tag`, `connect` or `disconnect` must know."""
+        form = None if self.refused() else self._form(about)
+        made = await self.ask_form(form) if form is not None else None
+        if isinstance(made, forms.Command):
+            self.tell(made.command)
+            self._open_terminal("exec", made.words, True)
+        elif made is not None:
+            await self._carry_out(made)
+            self.feed.touch()
+
+    def _form(self, about: str) -> Form | None:
+        row = self.table(self.kind).current
+        container = self.model.container(row.id) if row and self.kind == "containers" else None
+        network = next((one for one in self.model.networks if row and one["Id"] == row.id), None)
+        if about == "tag" and row is not None and self.kind == "images":
+            return forms.tag(*forms.image_called(row.id))
+        if about in ("connect", "disconnect") and (container or network):
+            make = forms.connect if about == "connect" else forms.disconnect
+            return make(self.model, container, network)
+        if container is None:
+            return None
+        simple = {"rename": forms.rename, "commit": forms.commit, "execute": forms.execute}
+        return simple[about](container) if about in simple else None
+
+    async def _create(self, form: Form) -> None:
+        deed = await self.ask_form(form)
+        if deed is not None:
+            await self._carry_out(deed)
+            self.feed.touch("networks", "volumes")
+
     @work(exclusive=True, group="prune")
     async def action_prune(self) -> None:
         """Show what nobody uses, and remove what of it is chosen."""
+        if self.refused():
+            return
         try:
             wastes = await prune.look(self.source, self.model)
         except BayError as error:
@@ -125,13 +200,17 @@ class Acting(Screen[None]):
 
     def action_shell(self, kind: Kind, new: bool = False) -> None:
         """Go to a terminal into the container under the cursor; `new` opens another one."""
+        if not self.refused():
+            self._open_terminal(kind, None, new)
+
+    def _open_terminal(self, kind: Kind, command: list[str] | None, new: bool) -> None:
         if self.kind == "containers" and self.table("containers").current is not None:
             self.detail.open("shell")
-            self.call_after_refresh(self._open_shell, kind, new)
+            self.call_after_refresh(self._open_shell, kind, command, new)
 
-    async def _open_shell(self, kind: Kind, new: bool) -> None:
+    async def _open_shell(self, kind: Kind, command: list[str] | None, new: bool) -> None:
         shell = self.query_one(Shell)
-        if await shell.open(kind, new=new):
+        if await shell.open(kind, command, new=new):
             shell.focus()
 
     async def action_fullscreen(self) -> None:
@@ -164,41 +243,25 @@ class Acting(Screen[None]):
         if self.detail.tab == "shell":
             self.query_one(Shell).end()
 
-    # --- pull
-
-    @work
-    async def pull_dialog(self) -> None:
-        """Ask what to pull, then pull it."""
-        reference = await self.app.push_screen_wait(AskImage())
-        if reference:
-            await self.pull(reference).wait()
-
-    def pull(self, reference: str) -> Worker[bool]:
-        """Pull in the background, the progress shown over the screen; whether it worked."""
-        return self._pull(reference)
-
-    @work
-    async def _pull(self, reference: str) -> bool:
-        pull = Pull(reference)
-        self.pulls[reference] = pull
-        self.tell(f"bay pull {reference}")
-        self.app.push_screen(Progress(pull))
-        try:
-            await pull.run(self.source)
-        finally:
-            self.pulls.pop(reference, None)
-            self.redraw("images")
-        if pull.error:
-            self.complain(pull.error, f"Pulling {reference} failed")
-            return False
-        self.notify(f"{reference} is here", title="Pulled", markup=False)
-        self.feed.touch("images")
-        return True
-
     # --- run
 
+    def pull(self, reference: str) -> Worker[bool]:
+        """Pull an image; whether it worked."""
+        raise NotImplementedError
+
     @work
-    async def action_run(self) -> None:
+    async def action_new(self) -> None:
+        """A new one of what the list has: a container, a network, a volume."""
+        if self.refused():
+            return
+        if self.kind == "networks":
+            await self._create(forms.network())
+        elif self.kind == "volumes":
+            await self._create(forms.volume())
+        else:
+            await self._ask_run()
+
+    async def _ask_run(self) -> None:
         """Ask what to run, then run it: pulled if it is not here, shown when it is up."""
         names = [name for one in self.model.images for name in one.get("RepoTags") or []]
         row = self.table(self.kind).current
@@ -245,5 +308,6 @@ class Acting(Screen[None]):
         row = self.table(self.kind).current
         if row is not None:
             identifier, _, name = row.id.partition(" ")
-            self.app.copy_to_clipboard(name or identifier)
-            self.notify(f"Copied {name or identifier[:12]}", markup=False)
+            copied = name or identifier
+            self.app.copy_to_clipboard(copied)
+            self.notify(f"Copied {copied[:40]}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from rich.text import Text
@@ -11,7 +12,7 @@ from textual.containers import ItemGrid, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..keys import LOG_KEYS, SHELL_KEYS, TABLE, Key
+from ..keys import LOG_KEYS, SHELL_KEYS, Key
 
 
 class Help(ModalScreen[None]):
@@ -19,13 +20,17 @@ class Help(ModalScreen[None]):
 
     BINDINGS = [Binding("escape,q,question_mark,f1,enter", "dismiss", "Close")]
 
+    def __init__(self, table: Sequence[Key]) -> None:
+        super().__init__()
+        self._table = table
+
     def compose(self) -> ComposeResult:
         """A column of groups per 30 columns of width."""
         with VerticalScroll(classes="dialog help") as box:
             box.border_title = "Keys"
             box.border_subtitle = "esc closes"
             with ItemGrid(min_column_width=30):
-                for title, keys in _groups():
+                for title, keys in _groups(self._table):
                     yield Static(self._group(title, keys), classes="group")
 
     def _group(self, title: str, keys: list[Key]) -> Text:
@@ -37,9 +42,20 @@ class Help(ModalScreen[None]):
         return text
 
 
-def _groups() -> list[tuple[str, list[Key]]]:
-    order = ["Containers", "Panes", "Lists", "Detail", "Logs", "Shell", "Images", "Screen"]
-    keys = sorted((*TABLE, *LOG_KEYS, *SHELL_KEYS), key=lambda key: order.index(key.group))
+def _groups(table: Sequence[Key]) -> list[tuple[str, list[Key]]]:
+    order = [
+        "Containers",
+        "Panes",
+        "Lists",
+        "Detail",
+        "Logs",
+        "Shell",
+        "Images",
+        "Others",
+        "Screen",
+    ]
+    shown = (key for key in (*table, *LOG_KEYS, *SHELL_KEYS) if key.face)
+    keys = sorted(shown, key=lambda key: order.index(key.group))
     return [(title, list(group)) for title, group in groupby(keys, key=lambda key: key.group)]
 
 

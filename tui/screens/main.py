@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.markup import escape
 from textual.widget import Widget
 from textual.widgets import Static
 
 from ...host.errors import BayError
-from .. import keys, rows
-from ..cells import Row
 from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
+from ..keys import Keys
+from ..memory import Memory
 from ..model import KINDS, Model
-from ..pulls import Pull
+from ..palette import Actions
+from ..projects import find
+from ..rows import LISTS
+from ..settings import Settings
 from ..source import Source
 from ..widgets.detail import Detail
-from ..widgets.edges import entitle
 from ..widgets.hostline import HostLine
 from ..widgets.logview import LogView
 from ..widgets.pane import Searchable
@@ -30,23 +34,18 @@ from ..widgets.prompt import Prompt
 from ..widgets.rail import Events, HostPanel
 from ..widgets.shell import Shell
 from ..widgets.table import Table
-from .acting import Acting
 from .help import Help
+from .jump import Jump, Target
+from .lists import TITLES, Lists
+from .menu import Menu
 
-TITLES = {"containers": "Containers", "images": "Images", "networks": "Networks"}
-TITLES["volumes"] = "Volumes"
-_EMPTY = {
-    "containers": "No containers. Press n on an image to run one.",
-    "images": "No images. Press p to pull one.",
-    "networks": "No networks.",
-    "volumes": "No volumes.",
-}
+SINGLE = (60, 15)  # columns and lines below which there is one list and nothing else
 
 
-class MainScreen(Acting):
+class MainScreen(Lists):
     """Everything of one engine at a glance."""
 
-    BINDINGS = [*keys.bindings()]
+    COMMANDS = {Actions}
 
     def __init__(
         self,
@@ -55,10 +54,19 @@ class MainScreen(Acting):
         read_host: Callable[[], Figures],
         clock: Callable[[], float] = time.time,
         pace: float | None = 1.0,
+        settings: Settings | None = None,
+        memory: Memory | None = None,
     ) -> None:
         super().__init__()
+        self.settings = settings or Settings()
+        self.memory = memory or Memory(None)
+        self.keys = Keys(self.settings.keys)
+        for binding in self.keys.bindings():
+            for each in binding.make_bindings([binding]):
+                self._bindings.key_to_bindings.setdefault(each.key, []).append(each)
         self.dialer = dialer
         self.source = Source(dialer.dial, dialer.name)
+        self.source.read_only = self.settings.read_only
         self.model = Model()
         self.host = HostHistory()
         self.feed = Feed(self.source, self.model, self._changed, clock)
@@ -67,12 +75,8 @@ class MainScreen(Acting):
         self._pace = pace
         self._host_at = 0.0
         self.last_command = ""
-        self.pulls: dict[str, Pull] = {}
-        self._awaited = ("", "")
-        self.kind = "containers"
-        self._second = "networks"
-        self._filters = dict.fromkeys(KINDS, "")
-        self._sorts = {kind: (rows.SORTS[kind][0], False) for kind in KINDS}
+        self._returning = {}
+        self._begin_lists()
 
     def compose(self) -> ComposeResult:
         """Lay out all panes; the stylesheet decides which are seen at what size."""
@@ -86,6 +90,7 @@ class MainScreen(Acting):
                         yield self._table("images")
                         yield self._table("networks")
                         yield self._table("volumes")
+                        yield self._table("projects")
                     yield Detail(self.source, self.model, self._clock)
             with Vertical(id="rail"):
                 yield HostPanel(self.host)
@@ -93,20 +98,17 @@ class MainScreen(Acting):
         yield Prompt()
         yield Static(id="hints")
 
-    def _table(self, kind: str) -> Table:
-        return Table(rows.COLUMNS[kind], empty=_EMPTY[kind], widget_id=kind)
-
     def on_mount(self) -> None:
         """Start reading the engine and the host."""
         self._measure()
         if self._pace is not None:
             self.set_interval(self._pace, self._measure)
             self.set_interval(self._pace * 10, self._age)
-        for kind in KINDS:
-            self.table(kind).sort_by(*self._sorts[kind])
-            self._retitle(kind)
+        self._return()
         self._arrange()
-        self.table("containers").focus()
+        self.table(self.kind).focus()
+        for problem in (*self.settings.problems, *self.keys.problems):
+            self.notify(problem, severity="warning", markup=False, timeout=15)
         self.run_worker(self._serve(), group="feed", exit_on_error=True)
 
     async def _serve(self) -> None:
@@ -124,6 +126,11 @@ class MainScreen(Acting):
         """The feed changed a part of the model: draw what depends on it."""
         if not self.is_mounted or not self.query("#containers"):  # the app is ending
             return
+        # The app may be ending: its panes go one after the other, while the feed still reads.
+        with contextlib.suppress(NoMatches):
+            self._draw(kind)
+
+    def _draw(self, kind: str) -> None:
         if kind == "link":
             self._show_link()
         elif kind == "samples":
@@ -133,61 +140,15 @@ class MainScreen(Acting):
             self.query_one(Events).refresh()
             self.detail.happened()
         elif kind in KINDS:
-            for one in KINDS if kind == "containers" else (kind,):
+            for one in LISTS if kind == "containers" else (kind,):
                 self._fill(one)
+            if self.kind == "projects":
+                self._follow()
             if kind == self.detail.kind:
                 self.detail.refresh_target()
             if kind == "containers":
                 self.query_one(Shell).forget_gone()
             self.query_one(HostLine).refresh()
-
-    def _tick(self) -> None:
-        """Samples came: of a list that is not sorted by them only what is seen is made anew."""
-        if self._sorts["containers"][0] in rows.MOVING or not self.table("containers").rows:
-            self._fill("containers")
-            return
-        summaries = {one["Id"]: one for one in self.model.containers}
-        now = self._clock()
-
-        def renewed(row: Row) -> Row:
-            summary = summaries.get(row.id)
-            return rows.container(summary, self.model, now) if summary else row
-
-        self.table("containers").renew(renewed)
-
-    def _fill(self, kind: str) -> None:
-        needle = self._filters[kind].lower()
-        built = rows.build(kind, self.model, self._clock())
-        if needle:
-            built = [row for row in built if all(word in row.text for word in needle.split())]
-        key, backwards = self._sorts[kind]
-        built.sort(key=lambda row: (row.sort[key], row.id), reverse=backwards)
-        table = self.table(kind)
-        table.show(built)
-        if self._awaited[0] == kind and self._awaited[1]:
-            for index, row in enumerate(built):
-                if row.id.startswith(self._awaited[1]):
-                    self._awaited = ("", "")
-                    table.go(index)
-                    break
-        self._retitle(kind)
-        if kind == "containers":
-            self._fit_list()
-
-    def _fit_list(self) -> None:
-        """Give the containers the lines they need, where the screen has other lists to show too."""
-        table = self.table("containers")
-        if self.has_class("-narrow"):
-            table.styles.height = None
-            return
-        most = max(8, self.size.height * 45 // 100)
-        wanted = min(most, max(9, len(self.model.containers) + 4))
-        if table.styles.height is None or table.styles.height.value != wanted:
-            table.styles.height = wanted
-
-    def redraw(self, kind: str) -> None:
-        """Draw the list `kind` anew from the model."""
-        self._fill(kind)
 
     def tell(self, command: str) -> None:
         """Show the command that equals what was just done."""
@@ -201,7 +162,7 @@ class MainScreen(Acting):
         self._fill(kind)
 
     def _age(self) -> None:
-        for kind in KINDS:
+        for kind in LISTS:
             self._fill(kind)
 
     def _measure(self) -> None:
@@ -233,55 +194,36 @@ class MainScreen(Acting):
             except BayError as error:
                 self.notify(str(error), severity="error", markup=False)
 
-    def _retitle(self, kind: str) -> None:
-        table = self.table(kind)
-        shown, total = len(table.rows), len(getattr(self.model, kind))
-        if self.has_class("-narrow"):
-            title = " ".join(self._label(one) for one in KINDS)
-        else:
-            title = self._label(kind)
-        place = f"{table.position + 1} of {shown}" if shown else ""
-        needle = self._filters[kind]
-        parts = [f"[$warn]/{needle}[/] {shown} of {total}" if needle else place]
-        if kind == "images":
-            parts = [
-                f"[$warn]{one.reference} {one.share:.0%}[/]" for one in self.pulls.values()
-            ] + parts
-        if table.marked:
-            parts.insert(0, f"[$warn]{len(table.marked)} marked[/]")
-        entitle(table, title, " · ".join(part for part in parts if part))
-
-    def _label(self, kind: str) -> str:
-        number, title = KINDS.index(kind) + 1, TITLES[kind]
-        if kind == self.kind:
-            return f"[$accent]{number}[/] [b $bright]{title}[/]"
-        return f"[@click=screen.list('{kind}')][$accent]{number}[/] [$dim]{title}[/][/]"
-
     # --- panes
 
     def action_list(self, kind: str) -> None:
         """Go to the list `kind`."""
         self.remove_class("-zoomed")
         self.kind = kind
-        if kind in ("networks", "volumes"):
+        if kind not in ("containers", "images"):
             self._second = kind
         self._arrange()
         self.table(kind).focus()
         self._follow()
 
     def _arrange(self) -> None:
+        size = self.size
+        self.set_class(size.width < SINGLE[0] or size.height < SINGLE[1], "-single")
         self.set_class(self.kind != "containers", "-others")
-        for kind in KINDS:
+        for kind in LISTS:
             table = self.table(kind)
             table.set_class(kind == self.kind, "-current")
             table.set_class(kind == self._second, "-second")
             self._retitle(kind)
+        projects = self.table("projects")
+        projects.set_class(not self._total("projects") and self.kind != "projects", "-none")
         self._hint()
+        self._remember()
 
     def on_descendant_focus(self) -> None:
         """Another pane is worked in: it decides what the detail and the hints are about."""
         focused = self.focused
-        if isinstance(focused, Table) and focused.id in KINDS and focused.id != self.kind:
+        if isinstance(focused, Table) and focused.id in LISTS and focused.id != self.kind:
             self.kind = focused.id
             self._arrange()
             self._follow()
@@ -294,25 +236,36 @@ class MainScreen(Acting):
 
     def on_table_highlighted(self, event: Table.Highlighted) -> None:
         """The cursor moved: the detail follows it."""
-        if event.table.id in KINDS:
+        if event.table.id in LISTS:
             self._retitle(event.table.id)
         if event.table.id == self.kind:
             self._follow()
+            self._remember()
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
-        """Enter goes from a list into the detail."""
-        if event.table.id in KINDS:
+        """Enter goes from a list into the detail, from a project to its containers."""
+        if event.table.id == "projects":
+            self.filter_list("containers", f"project:{event.row.id}")
+            self.action_list("containers")
+        elif event.table.id in LISTS:
+            self.set_class(self.has_class("-single") or self.has_class("-zoomed"), "-zoomed")
             self.detail.content.focus()
 
     def _follow(self) -> None:
         table = self.table(self.kind)
         row = table.current
-        self.detail.show(self.kind, row.id if row else "", table.chosen)
+        chosen = table.chosen
+        if self.kind == "projects":
+            found = find(self.model, row.id) if row else None
+            chosen = found.ids if found else []
+        self.detail.show(self.kind, row.id if row else "", chosen)
 
     def action_tab(self, name: str) -> None:
         """Turn the detail to a tab and go there."""
         self.detail.open(name)
+        self.set_class(self.has_class("-single") or self.has_class("-zoomed"), "-zoomed")
         self.detail.content.focus()
+        self._remember()
 
     def action_turn(self, step: int) -> None:
         """Turn the detail to the next tab."""
@@ -320,12 +273,14 @@ class MainScreen(Acting):
         self.detail.turn(step)
         if inside:
             self.detail.content.focus()
+        self._remember()
 
     def action_zoom(self) -> None:
         """Give the whole screen to the detail, or take it back."""
         self.toggle_class("-zoomed")
         if self.has_class("-zoomed"):
             self.detail.content.focus()
+        self._remember()
 
     def action_back(self) -> None:
         """Out of the search, the zoom, the detail, the marks, the filter: one a press."""
@@ -334,6 +289,9 @@ class MainScreen(Acting):
             view.search("")
         elif self.has_class("-zoomed"):
             self.remove_class("-zoomed")
+            if self.has_class("-single"):
+                table.focus()
+            self._remember()
         elif self.focused is not table:
             table.focus()
         elif table.marked:
@@ -341,10 +299,9 @@ class MainScreen(Acting):
             self._retitle(self.kind)
             self._follow()
         elif self._filters[self.kind]:
-            self._filters[self.kind] = ""
-            self._fill(self.kind)
+            self.filter_list(self.kind, "")
 
-    # --- filter, sort
+    # --- search, help
 
     def action_search(self) -> None:
         """Search the tab that is worked in, else filter the list."""
@@ -353,32 +310,42 @@ class MainScreen(Acting):
             assert isinstance(view, Widget)
             self.query_one(Prompt).ask("search ", view.query_text, view, view.search)
         else:
-            table = self.table(self.kind)
-            self.query_one(Prompt).ask("filter ", self._filters[self.kind], table, self._filter)
-
-    def _filter(self, needle: str) -> None:
-        self._filters[self.kind] = needle
-        self._fill(self.kind)
-
-    def action_sort(self, step: int) -> None:
-        """Sort by the next column."""
-        keys = rows.SORTS[self.kind]
-        at = keys.index(self._sorts[self.kind][0])
-        self._sort(keys[(at + step) % len(keys)], False)
-
-    def action_reverse(self) -> None:
-        """Sort the other way round."""
-        key, backwards = self._sorts[self.kind]
-        self._sort(key, not backwards)
-
-    def _sort(self, key: str, backwards: bool) -> None:
-        self._sorts[self.kind] = (key, backwards)
-        self.table(self.kind).sort_by(key, backwards)
-        self._fill(self.kind)
+            self.ask_filter()
 
     def action_help(self) -> None:
         """All keys."""
-        self.app.push_screen(Help())
+        self.app.push_screen(Help(self.keys.table))
+
+    @work
+    async def action_menu(self) -> None:
+        """All that can be done to what the cursor stands on; in the shell, end its session."""
+        if self.detail.tab == "shell" and self.detail in (
+            self.focused.ancestors if self.focused else ()
+        ):
+            self.action_end_session()
+            return
+        row = self.table(self.kind).current
+        name = "".join(part for part, _ in row.cells["name"]) if row else TITLES[self.kind]
+        action = await self.app.push_screen_wait(Menu(name, self.keys.menu(self.kind)))
+        if action:
+            await self.run_action(action)
+
+    @work
+    async def action_jump(self) -> None:
+        """Letters on all panes and tabs."""
+        action = await self.app.push_screen_wait(Jump(self._targets_seen()))
+        if action:
+            await self.run_action(action)
+
+    def _targets_seen(self) -> list[Target]:
+        found = []
+        for kind in LISTS:
+            region = self.table(kind).region
+            if region.height and self.table(kind).is_on_screen:
+                found.append(Target(region.x + 1, region.y, f"list('{kind}')"))
+        return found + [
+            Target(x, self.detail.region.y, f"tab('{name}')") for name, x in self.detail.places()
+        ]
 
     def _hint(self) -> None:
         focused = self.focused
@@ -389,7 +356,9 @@ class MainScreen(Acting):
             letter = "l"
         elif focused is not self.table(self.kind):
             letter = "o"
-        line = f" {keys.hints(letter)}"
+        line = f" {self.keys.hints(letter, self.size.width)}"
+        if self.source.read_only:
+            line = f" [$warn]read-only[/] {line}"
         if self.last_command:
             line += f"  [$dim]$ {escape(self.last_command)}[/]"
         self.query_one("#hints", Static).update(line)

@@ -82,7 +82,8 @@ class Detail(Container):
 
     def show(self, kind: str, target: str, chosen: Sequence[str] = ()) -> None:
         """Show the object `target` of the list `kind`; the logs of all that is `chosen` there."""
-        self._chosen = list(chosen) if kind == "containers" and len(chosen) > 1 else []
+        many = kind == "projects" or (kind == "containers" and len(chosen) > 1)
+        self._chosen = list(chosen) if many else []
         moved = (kind, target) != (self.kind, self.target)
         at_once = not moved or kind != self.kind or not self.target
         if moved:
@@ -161,6 +162,14 @@ class Detail(Container):
         view = self.content
         about = view.about if isinstance(view, Pane) else ""
         entitle(self, " ".join(words), f"{self._called()}{f' · {about}' if about else ''}")
+
+    def places(self) -> list[tuple[str, int]]:
+        """The tabs that are seen, with the column each begins in on the screen."""
+        found, x = [], self.region.x + 2
+        for name, word in tabs.fit(TABS[self.kind], self.tab, max(10, self.size.width - 4)):
+            found.append((name, x))
+            x += len(word) + 1
+        return found
 
     def _called(self) -> str:
         if self.kind == "containers":

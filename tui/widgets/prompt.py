@@ -24,18 +24,23 @@ class Prompt(Horizontal):
 
     def compose(self) -> ComposeResult:
         """A label and the input."""
-        yield Label()
+        yield Label(id="asked")
         yield Field()
+        yield Label("", id="trouble", markup=False)
 
     def ask(self, label: str, value: str, back: Widget, tell: Callable[[str], None]) -> None:
         """Ask; `tell` gets the word as it grows, `back` has the focus again in the end."""
-        self.query_one(Label).update(f" {label}")
+        self.query_one("#asked", Label).update(f" {label}")
         self._tell, self._back, self._before = tell, back, value
         field = self.query_one(Input)
         with field.prevent(Input.Changed):
             field.value = value
         self.add_class("-shown")
         field.focus()
+
+    def complain(self, trouble: str) -> None:
+        """Say beside it what can't be understood of it."""
+        self.query_one("#trouble", Label).update(trouble)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Each key narrows at once."""

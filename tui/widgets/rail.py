@@ -17,6 +17,8 @@ from .toned import Toned
 _TONES: dict[str, Tone] = {
     "start": "good",
     "unpause": "good",
+    "healthy": "good",
+    "unhealthy": "bad",
     "die": "warn",
     "kill": "warn",
     "oom": "bad",
@@ -93,7 +95,8 @@ class Events(Toned):
 def line(event: Happening) -> list[Span]:
     """One event as a line: the local time, what it was about, what happened."""
     clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")
-    action = event.action.partition(":")[0].replace("health_status", "health")
+    action, _, more = event.action.partition(":")
+    action = more.strip() if action == "health_status" else action
     return [
         (f" {clock} ", "dim"),
         (f"{action[:12]:12} ", _TONES.get(action, "")),

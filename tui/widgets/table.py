@@ -69,6 +69,19 @@ class Table(Toned, can_focus=True):
             """The list it is about."""
             return self.table
 
+    class Sorted(Message):
+        """A click on the header of the column `key`."""
+
+        def __init__(self, table: Table, key: str) -> None:
+            self.table = table
+            self.key = key
+            super().__init__()
+
+        @property
+        def control(self) -> Table:
+            """The list it is about."""
+            return self.table
+
     def __init__(
         self,
         columns: Sequence[Column],
@@ -84,6 +97,7 @@ class Table(Toned, can_focus=True):
         self.marked: set[str] = set()
         self.empty = empty
         self.sorted_by = ""
+        self.sortable: frozenset[str] = frozenset()
         self.reversed = False
         self._at = 0
         self._top = 0
@@ -216,19 +230,45 @@ class Table(Toned, can_focus=True):
             self.refresh(Region(0, self._at - self._top + 1, self.size.width, 1))
             self.go(self._at + 1)
 
+    def mark(self, marked: set[str]) -> None:
+        """Mark exactly these."""
+        self.marked = marked
+        self.refresh()
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Show other columns."""
+        self.columns = columns
+        self.refresh()
+
     def clear_marks(self) -> None:
         """Unmark everything."""
         self.marked.clear()
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is; a second click opens."""
-        index = self._top + event.y - 1
-        if event.y >= 1 and index < len(self.rows):
+        """Put the cursor where the mouse is; a second click opens. A header sorts."""
+        place = event.get_content_offset(self)
+        if place is None:  # on the border
+            return
+        if place.y == 0:
+            self._sort_at(place.x)
+            return
+        index = self._top + place.y - 1
+        if index < len(self.rows):
             again = index == self._at
             self.go(index)
             if again and event.chain >= 2:
                 self.action_choose()
+
+    def _sort_at(self, x: int) -> None:
+        left = 2
+        for column, width in self._layout_columns():
+            # A graph has no title; who clicks it means the figure beside it.
+            key = column.key.removesuffix("_line")
+            if left <= x < left + width + 1 and key in self.sortable:
+                self.post_message(self.Sorted(self, key))
+                return
+            left += width + 1
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Move down three rows."""
