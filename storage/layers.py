@@ -208,22 +208,23 @@ class Layers:
         return sorted(present - {digests.split(diff_id)[1] for diff_id in self.all()})
 
     def _commit(self, temporary: Path, unpacked: Unpacked, blob: BlobInfo | None) -> None:
-        with self._db.transaction():
+        try:
+            with self._db.transaction():
+                if not self.has(unpacked.diff_id):
+                    target = self.folder(unpacked.diff_id)
+                    # Left by a crash between the rename and the row, or by a lost transaction.
+                    self._trash.put(target)
+                    os.rename(temporary, target)
+                    sizes = (unpacked.size, unpacked.tar_size)
+                    row = (unpacked.diff_id, *sizes, time.time_ns(), self.settling.boot)
+                    self._db.execute("INSERT INTO layers VALUES (?,?,?,?,?)", *row)
+                if blob is not None:
+                    self.add_blob(unpacked.diff_id, blob)
+        except BaseException:
+            # A full disk takes the row away again: the folder goes with it.
             if not self.has(unpacked.diff_id):
-                target = self.folder(unpacked.diff_id)
-                # Left by a crash between the rename and the row, or by a lost transaction.
-                self._trash.put(target)
-                os.rename(temporary, target)
-                self._db.execute(
-                    "INSERT INTO layers VALUES (?,?,?,?,?)",
-                    unpacked.diff_id,
-                    unpacked.size,
-                    unpacked.tar_size,
-                    time.time_ns(),
-                    self.settling.boot,
-                )
-            if blob is not None:
-                self.add_blob(unpacked.diff_id, blob)
+                self._trash.put(self.folder(unpacked.diff_id))
+            raise
         self.settling.request()
 
     @contextlib.contextmanager
