@@ -91,7 +91,7 @@ def test_inspect_field_by_field(
     there = request(theirs.socket, "GET", path).json()
     here = engine.api("GET", path).json()
     for one in (there, here):  # dockerd merges them in a map: their order is chance there
-        one["Config"]["Env"].sort()
+        (one["Config"]["Env"] or []).sort()
     wrong = [
         (where, docker, bay)
         for where, docker, bay in differences(there, here)
