@@ -250,10 +250,11 @@ def test_a_stalled_client_and_a_flat_engine(engine: EngineProcess, image: str) -
                 assert data, "the second client was let go"
                 size -= len(data)
 
-        take(1 << 20)  # buffers are as large as they get
+        take(8 << 20)  # buffers are as large as they get: a client may be 4 MiB behind
         before = psutil.Process(engine.pid).memory_info().rss
-        take(8 << 20)
+        take(12 << 20)
         grown = psutil.Process(engine.pid).memory_info().rss - before
+        # What was kept for the client that reads nothing would be all of the 12.
         assert grown < 6 << 20, f"the engine grew by {grown} bytes"
         engine.docker("kill", "noisy", check=True)
 

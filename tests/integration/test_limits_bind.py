@@ -62,17 +62,20 @@ def test_the_cpu_quota_is_what_is_used(box: tuple[EngineProcess, str]) -> None:
     last = figures()
 
     def ratio() -> float | None:
-        """Used of what was allowed, once twenty periods in a row were used up."""
+        """Used of what was allowed, once sixty periods in a row were used up.
+
+        The reading falls anywhere within a period: of sixty that is less than 2 %.
+        """
         nonlocal last
         now = figures()
         periods, throttled = now[0] - last[0], now[1] - last[1]
-        if periods < 20:
+        if periods < 60:
             return None
         used, last = now[2] - last[2], now
         # A machine with no time for us leaves periods that are not used up.
         return used / (periods * 0.05 * 100_000_000) if throttled >= periods - 1 else None
 
-    assert wait_until(ratio, "twenty periods that were used up", timeout=90) == pytest.approx(
+    assert wait_until(ratio, "sixty periods that were used up", timeout=100) == pytest.approx(
         1, abs=0.05
     )
 
