@@ -126,8 +126,10 @@ class TlsCarrier:
                     return
             self._deliver(inner)
             self._flush()
+        # What came before the other side's end may be more than the inner socket holds at once.
+        inner.settimeout(_STALLED)
         with contextlib.suppress(OSError):
-            self._deliver(inner)
+            inner.sendall(self._plain)
 
     def _say_the_rest(self) -> None:
         """Send what is left, and let the other side read it all before the connection goes."""

@@ -103,6 +103,7 @@ def test_attach_and_exec_on_a_terminal(remote: Remote, program: str | Path) -> N
 
 def test_an_output_larger_than_every_buffer(remote: Remote) -> None:
     done = remote.run("run", "--rm", remote.image, "head", "-c", "20000000", "/dev/zero")
+    assert (len(done.stdout), done.returncode, done.stderr) == (20_000_000, 0, b"")
     assert done.stdout == bytes(20_000_000)
 
 
