@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 # Of a process whose supervisor died with it: nobody has its code.
 UNKNOWN = 255
+# The longest time between two ticks of the kernel's clock (CONFIG_HZ=100), in ns.
+_TICK = 10_000_000
 AfterExit = Callable[[Container], Awaitable[None]]
 
 
@@ -109,8 +111,8 @@ async def settle(
     """
     live, state = context.live(container), container.state
     pid = state.pid
-    # The file's time is that of the kernel's coarse clock, up to 10 ms behind.
-    finished = max(finished, state.started)
+    if finished <= state.started:  # the kernel's coarse clock, which stamps the file, lags a tick
+        finished = min(time.time_ns(), state.started + _TICK)
     state.status, state.exit_code, state.finished = "exited", code, finished
     state.oom_killed = oom
     state.pid = state.pid_started = 0

@@ -184,7 +184,9 @@ class Execs:
         spec = json.loads((found.container.bundle / "config.json").read_text(encoding="utf-8"))
         # What the container's processes see, mounts included, is what users are looked up in.
         rootfs = Path(f"/proc/{found.container.state.pid}/root")
-        value = specprocess.exec_process(found.container, spec["process"], found.config, rootfs)
+        value = specprocess.exec_process(
+            found.container, spec["process"], found.config, rootfs, found.size
+        )
         commandcheck.check(rootfs, value["args"], value["env"], value["cwd"], "exec")
         write_json(found.folder / "process.json", value)
 

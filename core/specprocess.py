@@ -164,10 +164,17 @@ def process(container: Container, rootfs: Path, host: frozenset[str]) -> Json:
     return result
 
 
-def exec_process(container: Container, base: Json, config: Json, rootfs: Path) -> Json:
+def exec_process(
+    container: Container,
+    base: Json,
+    config: Json,
+    rootfs: Path,
+    size: tuple[int, int] | None = None,
+) -> Json:
     """The OCI `process` of an exec with Docker's `ExecConfig`, from its container's own (`base`).
 
-    `rootfs` is where its user is looked up; without one it is the container's.
+    `rootfs` is where its user is looked up; without one it is the container's. `size` is its
+    terminal's (rows, columns).
     """
     user = config.get("User") or container.config.get("User") or ""
     identity = resolve(rootfs, user, container.host_config.get("GroupAdd") or ())
@@ -177,8 +184,10 @@ def exec_process(container: Container, base: Json, config: Json, rootfs: Path) -
         everything = capabilities.choose({"Privileged": True})
         sets = capabilities.process_sets(everything)
     kept = ("rlimits", "noNewPrivileges", "apparmorProfile", "oomScoreAdj")
+    console = {"height": size[0], "width": size[1]} if size and terminal else None
     return {
         **{key: base[key] for key in kept if key in base},
+        **({"consoleSize": console} if console else {}),
         "terminal": terminal,
         "user": identity.oci(),
         "args": list(config["Cmd"]),

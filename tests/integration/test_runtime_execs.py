@@ -71,6 +71,15 @@ async def test_user_environment_and_folder(sandbox: Sandbox) -> None:
         assert output == b"/tmp\n"
 
 
+async def test_a_terminal_has_its_size_before_the_program_runs(sandbox: Sandbox) -> None:
+    """Set behind the start, one of several programs would see another size first."""
+    async with started(sandbox) as (execs, container):
+        for number in range(12):
+            config = {"Tty": True, "ConsoleSize": [30 + number, 99]}
+            code, output = await run(execs, container, "stty", "size", **config)
+            assert (code, output) == (0, b"%d 99\r\n" % (30 + number))
+
+
 async def test_privileged_has_more_capabilities(sandbox: Sandbox) -> None:
     async with started(sandbox) as (execs, container):
         script = "grep CapEff /proc/self/status"
