@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Report = Callable[[Json], None]
 
+# Between two pieces of an answer: what is told meanwhile goes in one. A message for each would wake
+# the client, and this process, a hundred times for what is done in a moment.
+_PAUSE = 0.005
+
 # Beyond this many waiting messages a slow client no longer gets every step of every bar.
 _ENOUGH = 256
 
@@ -29,12 +34,16 @@ class Backlog:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         self._messages: deque[Json] = deque()
         self._arrived = asyncio.Event()
 
     def report(self, message: Json) -> None:
         """Queue a message; from any thread."""
-        self._loop.call_soon_threadsafe(self._add, message)
+        if threading.get_ident() == self._thread:
+            self._add(message)
+        else:
+            self._loop.call_soon_threadsafe(self._add, message)
 
     def _add(self, message: Json) -> None:
         # Steps of a bar may be left out; what is said once may not.
@@ -42,17 +51,20 @@ class Backlog:
             self._messages.append(message)
         self._arrived.set()
 
-    async def send_to(self, stream: Callable[[Json], Awaitable[None]]) -> None:
+    async def send_to(self, stream: Stream) -> None:
         """Send what is queued and what comes, until cancelled."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             await self.flush_to(stream)
+            await asyncio.sleep(_PAUSE)
 
-    async def flush_to(self, stream: Callable[[Json], Awaitable[None]]) -> None:
+    async def flush_to(self, stream: Stream) -> None:
         """Send what is queued now."""
-        while self._messages:
-            await stream(self._messages.popleft())
+        messages = list(self._messages)
+        self._messages.clear()
+        if messages:
+            await stream.send_all(messages)
 
 
 async def with_progress(
@@ -71,7 +83,7 @@ async def with_progress(
     if at_once:
         await stream.write(b"")
     backlog = Backlog()
-    sending = asyncio.create_task(backlog.send_to(stream.send))
+    sending = asyncio.create_task(backlog.send_to(stream))
     working = asyncio.ensure_future(work(backlog.report))
     try:
         await asyncio.wait((working, sending), return_when=asyncio.FIRST_COMPLETED)
@@ -80,7 +92,7 @@ async def with_progress(
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
         await asyncio.sleep(0)  # what was reported last from another thread
-        await backlog.flush_to(stream.send)
+        await backlog.flush_to(stream)
         final = last(working.result())
         if final is not None:
             await stream.send(final)

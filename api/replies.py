@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -74,6 +74,10 @@ class Stream:
     async def send(self, value: Any) -> None:
         """Send one line of JSON now."""
         await self.write(dump(value))
+
+    async def send_all(self, values: Iterable[Any]) -> None:
+        """Send a line of JSON for each, in one piece."""
+        await self.write(b"".join(map(dump, values)))
 
     async def end(self) -> None:
         """Say that this was all."""

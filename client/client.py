@@ -40,6 +40,7 @@ class Client:
         self._idle: list[Link] = []
         self._lock = _thread.allocate_lock()
         self._version: tuple[int, int] | None = None
+        self._greeting: Mapping[str, str] | None = None
         override = os.environ.get("BAY_API_VERSION", "").lstrip("v")
         if override:
             self._version = _parse_version(override)
@@ -156,14 +157,20 @@ class Client:
             self._version = self._negotiate()
         return self._version
 
+    @property
+    def greeting(self) -> Mapping[str, str]:
+        """The headers of the engine's answer to a ping, in lower case: what it says of itself."""
+        if self._greeting is None:
+            response = self._exchange("GET", "/_ping", {}, None)
+            response.read()
+            self._give_back(response)
+            if response.status != 200:
+                raise ProtocolError(f"what answers at {self.host} is no engine: {response.status}")
+            self._greeting = response.headers
+        return self._greeting
+
     def _negotiate(self) -> tuple[int, int]:
-        response = self._exchange("GET", "/_ping", {}, None)
-        response.read()
-        self._give_back(response)
-        if response.status != 200:
-            raise ProtocolError(f"what answers at {self.host} is no engine: {response.status}")
-        theirs = _parse_version(response.headers.get("api-version", "1.24"))
-        return min(API_VERSION, theirs)
+        return min(API_VERSION, _parse_version(self.greeting.get("api-version", "1.24")))
 
     def _request(
         self,

@@ -37,7 +37,12 @@ async def complete(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
         raise
 
 
+def begin_long(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    """`offload_long`, begun at once: the future of its result."""
+    call = functools.partial(function, *args, **kwargs)
+    return asyncio.get_running_loop().run_in_executor(_long, call)
+
+
 async def offload_long(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Like `offload`, for work of seconds or minutes: its own, bounded pool."""
-    call = functools.partial(function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_long, call)
+    return await begin_long(function, *args, **kwargs)

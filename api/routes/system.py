@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from aiohttp import web
 
 from ...core.info import layers_size
@@ -22,8 +24,9 @@ _NO_CACHE = {
 
 @route("GET", "/_ping")
 async def ping(call: Call) -> web.StreamResponse:
-    """Say that the engine is there."""
-    return web.Response(text="OK", headers=_NO_CACHE)
+    """Say that the engine is there, and which files it sees."""
+    own = {"Bay-Mount-Namespace": os.readlink("/proc/self/ns/mnt")}
+    return web.Response(text="OK", headers=_NO_CACHE | own)
 
 
 @route("HEAD", "/_ping")

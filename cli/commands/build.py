@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
+from ...host import quickjson
 from ...host.errors import InvalidError, NotFoundError, UnsupportedError
 from ...host.light import Any
 from ..app import App
-from ..auth import credentials, encode
 from ..buildcontext import Sending, prepare
 from ..buildprogress import show
 from ..command import Command
@@ -27,7 +26,8 @@ def run_build(app: App, parsed: Given) -> int | None:
     parameters = {**_parameters(app, parsed), **sending.parameters}
     if parsed["check"] or parsed["call"] == "check":
         return _check(app, parameters, sending)
-    if secrets := _secrets(parsed["secret"]):
+    if parsed["secret"]:
+        secrets = _secrets(parsed["secret"])
         parameters["bay-secrets"] = app.client.post("/bay/build/secrets", secrets)["token"]
     parameters["bay-details"] = True
     style = "quiet" if parsed["quiet"] else parsed["progress"]
@@ -66,12 +66,10 @@ def _refuse(parsed: Given) -> None:
 
 def _sees_the_same(app: App) -> bool:
     """Whether the engine reads the same files as this process, at the same paths."""
-    if app.host.kind != "unix" or app.client.version < (1, 24):
+    if app.host.kind != "unix":
         return False
-    try:
-        theirs = app.client.get("/bay/engine").get("mount_namespace")
-    except NotFoundError:
-        return False  # Docker's own engine
+    # Docker's own engine does not say.
+    theirs = app.client.greeting.get("bay-mount-namespace")
     return bool(theirs) and theirs == os.readlink("/proc/self/ns/mnt")
 
 
@@ -187,6 +185,10 @@ def _agents(app: App, items: list[str]) -> Json:
 def _auth_headers(app: App) -> dict[str, str]:
     """The credentials of every registry: the engine does not tell before which it will ask."""
     hosts = list(app.config.values.get("auths", {}))
+    if not hosts:
+        return {}
+    from ..auth import credentials, encode
+
     found = {host: credentials(app.config, host) for host in hosts}
     found = {host: auth for host, auth in found.items() if auth}
     return {"X-Registry-Config": encode(found)} if found else {}
@@ -196,7 +198,7 @@ def _check(app: App, parameters: Json, sending: Sending) -> int:
     """Print what the linter found; 1 when that is anything."""
     headers = {"Content-Type": "application/x-tar"}
     with app.client.open("POST", "/bay/build/check", parameters, sending.body, headers) as answer:
-        found = json.loads(answer.read())
+        found = quickjson.loads(answer.read())
     warnings = found["warnings"]
     if not warnings:
         app.out("Check complete, no warnings found.")

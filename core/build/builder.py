@@ -143,10 +143,15 @@ class Builder:
     ) -> str:
         folder = self._jobs() / identity
         async with AsyncExitStack() as undo:
-            undo.push_async_callback(offload, self._context.store.trash.put, folder)
             secrets = self._context.options.run_root / "build" / identity
-            undo.push_async_callback(offload, files.remove_tree, secrets)
-            await complete(lambda: folder.mkdir(mode=0o700, parents=True))
+
+            def clear() -> None:
+                self._context.store.trash.put(folder)
+                files.remove_tree(secrets)
+
+            undo.push_async_callback(offload, clear)
+            if request.local is None:
+                await complete(lambda: folder.mkdir(mode=0o700, parents=True))
             report = Report(send, request.details, request.quiet)
             try:
                 tree, file = await contexts.receive(request, body, folder, self._sums)

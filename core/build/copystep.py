@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ...host.errors import InvalidError
 from .. import words
@@ -19,6 +20,16 @@ from .layertar import LayerTar, Look, joined
 from .parser import Instruction
 from .runmounts import Opener
 from .state import State, digest
+from .tree import Tree
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One source: its name in a tree, or what was fetched of it, or a heredoc's content."""
+
+    name: str
+    items: list[Item] | None = None
+    content: bytes | None = None
 
 
 class Copy:
@@ -73,35 +84,55 @@ class Copy:
             )
         *sources, target = parts
         tree = await opener(self._flags.origin) if self._flags.origin else job.tree
-        ids = await job.work(self._owner)
-        self._look = Look(*ids, self._flags.mode, job.latest(), bool(self._flags.owner))
-        workdir = self._state.config.get("WorkingDir") or "/"
-        where = await job.work(Destination.of, self._below, workdir, expand(target))
-        self._target = where.path + ("/" if where.is_folder else "")
         heredocs = {heredoc.word: heredoc for heredoc in one.heredocs}
         many = len(sources) > 1
+        wanted: list[_Source] = []
+        fetched = one.name == "ADD" and not self._flags.origin
         for source in sources:
             if source in heredocs and parse_head(source):
                 heredoc = heredocs[source]
                 content = heredoc.content
                 if heredoc.expands:
                     content = words.expand_text(content, values)
-                self._inline(where, heredoc.name, content.encode(), many)
+                wanted.append(_Source(heredoc.name, content=content.encode()))
                 continue
             source = expand(source)
-            if one.name == "ADD" and not self._flags.origin and fetching.is_remote(source):
-                self._items += await fetching.fetch(
-                    job, source, self._flags, where, self._below, many
-                )
+            items = None
+            if fetched and fetching.is_remote(source):
+                where = await job.work(self._destination, expand(target))
+                items = await fetching.fetch(job, source, self._flags, where, self._below, many)
+            wanted.append(_Source(source, items))
+        await job.work(self._look_at, tree, wanted, expand(target))
+
+    def _destination(self, target: str) -> Destination:
+        workdir = self._state.config.get("WorkingDir") or "/"
+        return Destination.of(self._below, workdir, target)
+
+    def _look_at(self, tree: Tree, wanted: list[_Source], target: str) -> None:
+        """All of it that reads files, in one turn: a thread's start and end cost as much as a
+        small copy's whole look-up.
+        """
+        one, many = self._one, len(wanted) > 1
+        assert one is not None
+        self._look = Look(
+            *self._owner(), self._flags.mode, self._job.latest(), bool(self._flags.owner)
+        )
+        where = self._destination(target)
+        self._target = where.path + ("/" if where.is_folder else "")
+        for source in wanted:
+            if source.content is not None:
+                self._inline(where, source.name, source.content, many)
+            elif source.items is not None:
+                self._items += source.items
             else:
-                self._items += await job.work(
-                    copying.select, tree, source, self._flags, where, self._below, many
+                self._items += copying.select(
+                    tree, source.name, self._flags, where, self._below, many
                 )
         if not self._items:
             raise InvalidError("no source files were specified: nothing matches")
         if one.name == "ADD" and self._flags.unpack is not False:
-            await job.work(self._mark_archives, where)
-        self._files = await job.work(copying.manifest, self._items, self._flags)
+            self._mark_archives(where)
+        self._files = copying.manifest(self._items, self._flags)
         total = digest(sorted(self._files.items()))
         kind = "dir" if any(item.is_folder for item in self._items) else "file"
         self.created_by = f"/bin/sh -c #(nop) {one.name} {kind}:{total} in {self._target} "

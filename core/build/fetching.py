@@ -47,8 +47,7 @@ async def fetch(
     job: Job, source: str, flags: CopyFlags, where: Destination, below: Below, many: bool
 ) -> list[Item]:
     """Bring a remote source of ADD into the job's folder. Raises InvalidError, BayError."""
-    folder = job.folder / job.new_name("add")
-    folder.mkdir(mode=0o700)
+    folder = job.new_folder("add")
     if copying.is_git(source):
         await clone(source, folder / "tree", keep_git=flags.keep_git, checksum=flags.checksum)
         tree = Tree(folder / "tree", source)

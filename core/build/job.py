@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from ...host import clock
-from ...host.threads import offload_long
+from ...host.threads import begin_long
 from ..context import Context
 from ..registry.cancel import Cancel
 from ..registry.crew import outlast
@@ -54,13 +54,13 @@ class Job:
         """Run what blocks in a thread. When this task is cancelled the thread is told, by
         `cancel`, and waited for: nothing of a build goes on behind its back.
         """
-        task = asyncio.ensure_future(offload_long(function, *args, **kwargs))
+        working = begin_long(function, *args, **kwargs)
         try:
-            return await asyncio.shield(task)
+            return await asyncio.shield(working)
         except asyncio.CancelledError:
             self.cancel.set()
-            task.add_done_callback(lambda one: one.cancelled() or one.exception())
-            await outlast([task])
+            working.add_done_callback(lambda one: one.cancelled() or one.exception())
+            await outlast([working])
             raise
 
     def stamp(self) -> str:
@@ -79,6 +79,12 @@ class Job:
         """The newest time a file in a layer may have, in ns; None for any."""
         epoch = self.request.epoch()
         return None if epoch is None else epoch * 1_000_000_000
+
+    def new_folder(self, kind: str) -> Path:
+        """A folder of this build's own. Most builds of an unsent context need none."""
+        folder = self.folder / self.new_name(kind)
+        folder.mkdir(mode=0o700, parents=True)
+        return folder
 
     def new_name(self, kind: str) -> str:
         """A name for a snapshot or a folder of this build that no other has."""

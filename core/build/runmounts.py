@@ -102,7 +102,7 @@ class Prepared:
         path = tree.root / found.place
         if not tree.is_plain or not mount.read_only:
             # Only a copy shows what is not ignored, and takes writes that are to be forgotten.
-            path = await self.job.work(_copied, tree, found.place, self._own_folder())
+            path = await self.job.work(_copied, tree, found.place, self.job.new_folder("bind"))
             undo.push_async_callback(offload, self.job.context.store.trash.put, path.parent)
         return _bound(path, mount.target, mount.read_only)
 
@@ -154,11 +154,6 @@ class Prepared:
         undo.push_async_callback(offload, files.unlink, path)
         await complete(make)
         return path
-
-    def _own_folder(self) -> Path:
-        folder = self.job.folder / self.job.new_name("bind")
-        folder.mkdir(mode=0o700)
-        return folder
 
 
 def _bound(source: Path, target: str, read_only: bool) -> Json:

@@ -156,6 +156,21 @@ def test_files_of_the_engine_are_in_no_image_and_no_diff(store: Store) -> None:
         assert archive.getnames() == []
 
 
+def test_the_image_s_own_folders_keep_their_looks_under_the_engine_s_files(store: Store) -> None:
+    """Mode and owner of /etc and /dev are the image's, for each image its own; / is unchanged."""
+    images = {}
+    for name, mode, uid in (("a", 0o775, 7), ("b", 0o2700, 0), ("c", 0o755, 0)):
+        images[name] = layer(
+            store, folder("etc", mode=mode, uid=uid, gid=8), folder("dev", mode=0o711)
+        )
+        store.snapshots.create(name, [images[name]])
+        merged = store.snapshots.mount(name)
+        found = (merged / "etc").stat()
+        assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, uid, 8)
+        assert (merged / "dev").stat().st_mode & 0o7777 == 0o711
+        assert (merged / "etc/hosts").exists() and not store.snapshots.changes(name)
+
+
 def test_changes_see_through_layers(store: Store) -> None:
     low = layer(store, folder("a"), member("a/x"), member("a/y"), folder("b"), member("b/z"))
     top = layer(store, member("a/.wh.x"), member(".wh.b"), member("n"))

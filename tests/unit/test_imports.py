@@ -44,7 +44,7 @@ def test_the_command_line_imports_neither_screen_nor_engine(arguments: tuple[str
     assert not found & ENGINE
 
 
-@pytest.mark.parametrize("verb", ["run", "ps", "exec", "start", "stop", "rm", "images"])
+@pytest.mark.parametrize("verb", ["run", "ps", "exec", "start", "stop", "rm", "images", "build"])
 def test_a_short_verb_imports_little_of_the_standard_library(verb: str) -> None:
     """`typing`, `re`, `json` and their like take three times what the verb itself does."""
     code = "from bayplan.cli import verbs, foreground, app; from bayplan.client import client;"
