@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..host.errors import RuntimeFailedError
 from ..host.files import read_text, unlink, write_json
-from ..host.threads import offload
+from ..host.threads import complete, offload
 from .runtime import Runtime
 from .runtimeerrors import explain
 from .supervisor import Supervisor
@@ -33,9 +33,9 @@ _LOCK_SECONDS = 5.0
 class Launch:
     """One container's start under conmon.
 
-    `bundle` is its folder with `config.json`, or gets that from `spec`. `log_path` None keeps no
-    log. `stdin_once`: the end of the first client's input is the end of the container's; else it
-    stays open. `env` is conmon's own beside PATH.
+    `bundle` is its folder, which gets `config.json`. `log_path` None keeps no log. `stdin_once`:
+    the end of the first client's input is the end of the container's; else it stays open. `env` is
+    conmon's own beside PATH.
     """
 
     id: str
@@ -47,7 +47,6 @@ class Launch:
     log_path: Path | None
     exit_dir: Path
     env: dict[str, str] = field(default_factory=dict)
-    spec: Json | None = None
 
 
 def _arguments(runtime: Runtime, launch: Launch) -> list[str]:
@@ -66,48 +65,94 @@ def _arguments(runtime: Runtime, launch: Launch) -> list[str]:
     return argv + runtime.conmon_args(bundle / "oci.log", create=True)
 
 
-async def create(runtime: Runtime, launch: Launch) -> int:
-    """Create the container; its first process waits for `Runtime.start`. Returns its host pid.
+class Creation:
+    """One container on its way under conmon: `spawn`, `write`, `finish`; `abort` in between.
 
-    Raises RuntimeFailedError with Docker's sentence and code (125, 126, 127), and leaves nothing
-    then, nor when cancelled: no conmon, no process, no cgroup, no runtime state.
+    `spawn` and `write` block and may be at work while what the container needs is still being
+    made: nothing is created before `finish`.
     """
-    await offload(_prepare, runtime, launch)
-    supervisor = Supervisor(
-        _arguments(runtime, launch), launch.bundle, launch.bundle / "conmon.pid", launch.env
-    )
-    held = await _lock(launch.bundle)
-    try:
+
+    def __init__(self, runtime: Runtime, launch: Launch) -> None:
+        self._runtime = runtime
+        self._launch = launch
+        self._supervisor = Supervisor(
+            _arguments(runtime, launch), launch.bundle, launch.bundle / "conmon.pid", launch.env
+        )
+        self._spec: Json = {}
+        self._created = self._compiled = False
+
+    def spawn(self) -> None:
+        """Start conmon, which waits; blocks. `abort` takes it back, also after an error here.
+
+        Raises RuntimeFailedError when the former run's conmon does not end.
+        """
+        launch = self._launch
+        # The configuration too: a conmon whose launcher dies goes ahead, and must not find one.
+        for name in (*_STALE, "config.json"):
+            unlink(launch.bundle / name)
+        unlink(launch.exit_dir / launch.id)
+        launch.exit_dir.mkdir(parents=True, exist_ok=True)
+        held = _lock(launch.bundle)
         try:
-            await supervisor.start([held])
-            answer = await supervisor.answer()
+            self._supervisor.spawn([held])
         finally:
             os.close(held)
+
+    def write(self, spec: Json) -> None:
+        """Write the OCI configuration; blocks."""
+        self._spec = self._runtime.with_filter(spec)
+        self._compiled = self._spec is not spec
+        write_json(self._launch.bundle / "config.json", self._spec)
+
+    async def finish(self) -> int:
+        """Create the container; its first process waits for `Runtime.start`. Returns its host pid.
+
+        Raises RuntimeFailedError with Docker's sentence and code (125, 126, 127): then, and when
+        cancelled, `abort`.
+        """
+        self._supervisor.begin()
+        answer = await self._supervisor.answer()
         pid = int(answer.get("data", -1))
         if pid > 0:
-            supervisor.release()
-            if launch.spec is not None:
-                await offload(runtime.keep_filter, launch.id, launch.spec)
+            self._supervisor.release()
+            self._created = True
+            if not self._compiled:
+                await offload(self._runtime.keep_filter, self._launch.id, self._spec)
             return pid
-        log = await offload(read_text, launch.bundle / "oci.log", "")
-        args = launch.spec["process"]["args"] if launch.spec else []
-        raise explain(log, str(answer.get("message") or ""), args, "create")
+        log = await offload(read_text, self._launch.bundle / "oci.log", "")
+        raise explain(
+            log, str(answer.get("message") or ""), self._spec["process"]["args"], "create"
+        )
+
+    async def abort(self) -> None:
+        """Undo it at whatever point it is: no conmon, process, cgroup or runtime state is left.
+
+        Of a container that was created, nothing: from there on it is `Runtime.delete`'s.
+        """
+        if self._created:
+            return
+        await self._supervisor.settle()
+        await offload(self._supervisor.kill)
+        await self._runtime.delete(self._launch.id, force=True)
+        for name in ("attach", "ctl", "winsz", "pidfile", "conmon.pid", "exit"):
+            unlink(self._launch.bundle / name)
+        unlink(self._launch.exit_dir / self._launch.id)
+
+
+async def create(runtime: Runtime, launch: Launch, spec: Json) -> int:
+    """A whole `Creation` in one go: the pid. Leaves nothing when it fails or is cancelled."""
+    creation = Creation(runtime, launch)
+    try:
+        await complete(creation.spawn)
+        await offload(creation.write, spec)
+        return await creation.finish()
     except BaseException:
-        await asyncio.shield(_abort(runtime, launch, supervisor))
+        await asyncio.shield(creation.abort())
         raise
 
 
-def _prepare(runtime: Runtime, launch: Launch) -> None:
-    for name in _STALE:
-        unlink(launch.bundle / name)
-    unlink(launch.exit_dir / launch.id)
-    launch.exit_dir.mkdir(parents=True, exist_ok=True)
-    if launch.spec is not None:
-        write_json(launch.bundle / "config.json", runtime.with_filter(launch.spec))
-
-
-async def _lock(bundle: Path) -> int:
-    """The locked file descriptor that conmon inherits: while it is held, conmon lives."""
+def _lock(bundle: Path) -> int:
+    """The locked file descriptor that conmon inherits: while it is held, conmon lives; blocks."""
     fd = os.open(bundle / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     limit = time.monotonic() + _LOCK_SECONDS
     while True:
@@ -120,11 +165,7 @@ async def _lock(bundle: Path) -> int:
                 raise RuntimeFailedError(
                     f"the supervisor of the former run still holds {bundle / LOCK}"
                 ) from None
-        try:
-            await asyncio.sleep(0.005)
-        except asyncio.CancelledError:
-            os.close(fd)
-            raise
+        time.sleep(0.002)
 
 
 def is_held(bundle: Path) -> bool:
@@ -140,13 +181,3 @@ def is_held(bundle: Path) -> bool:
         return True
     finally:
         os.close(fd)
-
-
-async def _abort(runtime: Runtime, launch: Launch, supervisor: Supervisor) -> None:
-    """Undo a create at whatever point it is."""
-    await supervisor.settle()
-    await offload(supervisor.kill)
-    await runtime.delete(launch.id, force=True)
-    for name in ("attach", "ctl", "winsz", "pidfile", "conmon.pid", "exit"):
-        unlink(launch.bundle / name)
-    unlink(launch.exit_dir / launch.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -60,12 +61,11 @@ async def create(
     asked = container.config.pop("Runtime", None)  # docker-py has it here
     _choose_runtime(context, container.host_config, asked)
     container.config["Hostname"] = container.config["Hostname"] or _hostname(container)
-    wanted = await offload(mounts.parse, container.host_config, container.config.get("Volumes"))
     if container.config.pop("NetworkDisabled", False):
         container.host_config["NetworkMode"] = "none"
     try:
+        wanted, warnings = await offload(_check, container)
         inherited = _inherited(context, container)
-        warnings = await offload(speccheck.check, container)
         warnings += context.networks.check(container, networking.get("EndpointsConfig") or {})
     except NotFoundError as error:
         # The docker command takes a 404 here for a missing image, and would pull it.
@@ -77,11 +77,11 @@ async def create(
         await offload(context.store.snapshots.create, key, image.diff_ids)
         if saved is not None:
             await offload_long(context.store.saved.restore, saved, key)
-        # A row without this folder is a creation that a crash cut short: it is undone.
-        await offload(_make_folder, container)
         await _copy_up(context, container, fill)
-        await context.roster.save(container)
+        # A row without this folder is a creation that a crash cut short: it is undone.
+        await offload(_make_folder, container, context.roster.saving(container))
         undo.pop_all()
+    context.live(container).clean = True
     context.emit(container, "create")
     return container, warnings
 
@@ -105,7 +105,14 @@ def _hostname(container: Container) -> str:
     return container.id[:12]
 
 
-def _make_folder(container: Container) -> None:
+def _check(container: Container) -> tuple[list[mounts.Wanted], list[str]]:
+    """What it wants mounted, and warnings for the user; blocks."""
+    wanted = mounts.parse(container.host_config, container.config.get("Volumes"))
+    return wanted, speccheck.check(container)
+
+
+def _make_folder(container: Container, save: Callable[[], None]) -> None:
+    save()
     container.bundle.mkdir(mode=0o700, parents=True)
     for name in ("hostname", "hosts", "resolv.conf"):
         (container.bundle / name).touch(mode=0o644)

@@ -14,9 +14,10 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 
-from ..host import cgroups, files, process
+from ..host import files, process
 from ..host.errors import BayError, NoSpaceError, NotFoundError
-from ..host.threads import offload
+from ..host.inotify import MOVED_TO, Inotify
+from ..host.threads import offload, together
 from . import conmon, restart, shm, subpaths
 from .context import Context, cgroup_path
 from .types import Container
@@ -27,6 +28,9 @@ _log = logging.getLogger(__name__)
 UNKNOWN = 255
 # The longest time between two ticks of the kernel's clock (CONFIG_HZ=100), in ns.
 _TICK = 10_000_000
+# Seconds for which the exit file is waited for once conmon has let go of its lock, and between two
+# looks at that.
+_PATIENCE, _LOOK = 0.1, 0.01
 AfterExit = Callable[[Container], Awaitable[None]]
 
 
@@ -68,19 +72,36 @@ async def _verdict(context: Context, container: Container) -> tuple[int, int, bo
     lock is released just before the file appears, hence the last look after a pause.
     """
     path = context.options.run_root / "exits" / container.id
-    patience = 0.1
-    while not path.exists():
-        if not await offload(conmon.is_held, container.bundle):
-            if patience <= 0:
-                break
-            patience -= 0.002
-        await pause(0.002)
-    return await offload(read_exit, context, container)
+    written = asyncio.Event()
+
+    def look(_mask: int, name: str) -> None:
+        if name in (container.id, ""):
+            written.set()
+
+    watch = Inotify.shared().watch(path.parent, MOVED_TO, look)
+    try:
+        patience = _PATIENCE
+        while not path.exists() and patience > 0:
+            if not conmon.is_held(container.bundle):
+                patience -= _LOOK
+            await pause(_LOOK, written)
+    finally:
+        watch.close()
+    return read_exit(context, container)
 
 
-async def pause(seconds: float) -> None:
-    """Give conmon that long to write; the kernel has no event for the release of a lock."""
-    await asyncio.sleep(seconds)
+async def pause(seconds: float, written: asyncio.Event | None = None) -> None:
+    """Give conmon that long to write; the kernel has no event for the release of a lock.
+
+    No longer than until `written`, which is then cleared.
+    """
+    if written is None:
+        await asyncio.sleep(seconds)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await written.wait()
+    written.clear()
 
 
 def read_exit(context: Context, container: Container) -> tuple[int, int, bool]:
@@ -110,7 +131,6 @@ async def settle(
     end finds the container restarting, and does not remove it.
     """
     live, state = context.live(container), container.state
-    pid = state.pid
     if finished <= state.started:  # the kernel's coarse clock, which stamps the file, lags a tick
         finished = min(time.time_ns(), state.started + _TICK)
     state.status, state.exit_code, state.finished = "exited", code, finished
@@ -136,7 +156,7 @@ async def settle(
     context.emit(container, "die", exitCode=str(code), execDuration=str(seconds))
     live.settle(live.next_exit, code, state.error)
     try:
-        await clear(context, container, pid)
+        await clear(context, container)
     except (BayError, OSError) as error:
         # The exit stands all the same; the next start or the removal clears again, and tells why.
         _log.warning("%s: what its last run used is still there: %s", container.name, error)
@@ -144,32 +164,39 @@ async def settle(
         live.exited.set()
 
 
-async def clear(context: Context, container: Container, pid: int = 0) -> None:
+async def clear(context: Context, container: Container) -> None:
     """Take away what a run needs: runtime state, cgroup, network, mount, exit file. Idempotent."""
     context.execs.forget(container.id)
-    path = cgroup_path(context.options, container)
-    # Without a pid namespace of its own a container's processes outlive its init.
-    await offload(cgroups.kill, path)
-    await context.runtime.delete(container.id, force=True)
-    await context.networks.leave(container.id)
-    await offload(cgroups.remove, path)
-    await offload(subpaths.remove, context.options, container.id)
-    await _unmount_volumes(context, container)
-    await offload(shm.remove, context.options, container.id)
+    # Without a pid namespace of its own a container's processes outlive its init: `force`.
+    await together(
+        context.runtime.delete(
+            container.id, force=True, cgroup=cgroup_path(context.options, container)
+        ),
+        context.networks.leave(container.id),
+        offload(_unmount, context, container, _own_volumes(context, container)),
+    )
+    files.unlink(context.options.run_root / "exits" / container.id)
+    context.live(container).clean = True
+
+
+def _unmount(context: Context, container: Container, volumes: set[str]) -> None:
+    """Take away every mount of a run; blocks."""
+    subpaths.remove(context.options, container.id)
+    for name in volumes:
+        with contextlib.suppress(NotFoundError):
+            context.store.volumes.unmount(name)
+    shm.remove(context.options, container.id)
     with contextlib.suppress(NotFoundError):  # a removal that a crash interrupted took it
-        await offload(context.store.snapshots.unmount, container.id)
-    await offload(files.unlink, context.options.run_root / "exits" / container.id)
+        context.store.snapshots.unmount(container.id)
 
 
-async def _unmount_volumes(context: Context, container: Container) -> None:
+def _own_volumes(context: Context, container: Container) -> set[str]:
     """Volumes with driver options are mounts: away with those no running container uses."""
     own = {point["Name"] for point in container.mounts if point["Type"] == "volume"}
     for other in context.roster.all():
         if own and other.id != container.id and (other.state.running or other.phase):
             own -= {point["Name"] for point in other.mounts if point["Type"] == "volume"}
-    for name in own:
-        with contextlib.suppress(NotFoundError):
-            await offload(context.store.volumes.unmount, name)
+    return own
 
 
 async def stop_tasks(context: Context) -> None:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from ..host import process
 from ..host.errors import BayError, ConflictError, InvalidError, NotFoundError
 from ..host.files import read_text, write_json
-from ..host.threads import offload
+from ..host.threads import complete, offload
 from . import commandcheck, specprocess
 from .console import Console, Session
 from .events import Events
@@ -140,8 +140,8 @@ class Execs:
         return session
 
     async def _steps(self, found: Exec, conmon: Supervisor, detach: bool) -> Session | None:
-        await offload(self._prepare, found)
-        await conmon.start(attach=not detach)
+        await complete(self._prepare, found, conmon, not detach)
+        conmon.begin()
         session = None
         if not detach:
             # conmon has its socket now and waits again: what is connected here misses nothing.
@@ -179,7 +179,8 @@ class Execs:
             argv.append("-i")
         return argv + self._runtime.conmon_args(folder / "oci.log", create=False)
 
-    def _prepare(self, found: Exec) -> None:
+    def _prepare(self, found: Exec, conmon: Supervisor, attach: bool) -> None:
+        """Write what conmon is to run, and start it."""
         found.folder.mkdir(mode=0o700, parents=True)
         spec = json.loads((found.container.bundle / "config.json").read_text(encoding="utf-8"))
         # What the container's processes see, mounts included, is what users are looked up in.
@@ -189,6 +190,7 @@ class Execs:
         )
         commandcheck.check(rootfs, value["args"], value["env"], value["cwd"], "exec")
         write_json(found.folder / "process.json", value)
+        conmon.spawn(attach=attach)
 
     async def _follow(self, found: Exec, conmon: Supervisor) -> None:
         """Wait for its end, and clean up behind it."""

@@ -32,6 +32,9 @@ class Live:
     size: tuple[int, int] | None = None
     # Between the stop and the start of a restart, `--rm` must not take it away.
     keep: bool = False
+    # Nothing that a run needs is left of it: no mount, cgroup, network. Not known of one that an
+    # earlier engine made.
+    clean: bool = False
     # Seconds until the next automatic restart; doubles up to a minute.
     backoff: float = 0.0
 

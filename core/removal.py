@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 
-from ..host import files
 from ..host.errors import BayError, ConflictError, NoSpaceError, NotFoundError
 from ..host.threads import offload, offload_long
 from . import departure
@@ -92,10 +91,16 @@ def _make_room(context: Context, container: Container) -> None:
         context.store.trash.drain()
 
 
+def _discard(context: Context, container: Container) -> None:
+    """Away with its writable layer and its folder, which are deleted behind; blocks."""
+    context.store.snapshots.remove(container.id)
+    context.store.trash.put(container.bundle)
+
+
 async def _clear_away(context: Context, container: Container, volumes: bool) -> None:
-    await departure.clear(context, container)
-    await offload_long(context.store.snapshots.remove, container.id)
-    await offload(files.remove_tree, container.bundle)
+    if not context.live(container).clean:
+        await departure.clear(context, container)
+    await offload(_discard, context, container)
     if volumes:
         for name in container.anonymous_volumes:
             # Another container may use it by --volumes-from; then it stays.

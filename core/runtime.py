@@ -11,12 +11,13 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..host import cgroups, process
 from ..host.errors import BayError, NotFoundError
-from ..host.threads import offload
+from ..host.threads import complete, offload
 from .types import Json
 
 _NAMES = ("crun", "runc")
@@ -90,9 +91,12 @@ class Runtime:
             result += ["--runtime-arg", arg]
         return result
 
-    async def start(self, container_id: str) -> None:
-        """Let the created process of a container go. Raises BayError with the runtime's words."""
-        await self._verb("start", container_id)
+    async def start(self, container_id: str, first: Callable[[], None] | None = None) -> None:
+        """Let the created process of a container go. Raises BayError with the runtime's words.
+
+        `first` is called before, in the thread that does it, and what it raises is raised.
+        """
+        await self._verb("start", container_id, first=first)
 
     async def pause(self, container_id: str) -> None:
         """Freeze all processes of a container."""
@@ -127,18 +131,25 @@ class Runtime:
         text = json.dumps(resources).encode()
         await self._verb("update", "--resources", "/proc/self/fd/0", container_id, stdin=text)
 
-    async def delete(self, container_id: str, force: bool = False) -> None:
+    async def delete(
+        self, container_id: str, force: bool = False, cgroup: str | None = None
+    ) -> None:
         """Take away what the runtime keeps of a container, and its cgroups; fine if it is gone.
 
-        `force` kills what is left of its processes. Raises BayError otherwise while it runs.
+        `force` kills what is left of its processes in `cgroup`, by default the container's own.
+        Raises BayError otherwise while it runs.
         """
-        cgroup = self.cgroup(container_id)
+        await complete(self._delete, container_id, force, cgroup or self.cgroup(container_id))
+
+    def _delete(self, container_id: str, force: bool, cgroup: str) -> None:
         if force:
-            await offload(cgroups.kill, cgroup)
+            cgroups.kill(cgroup)
         if (self.state_root / container_id).exists():
-            await self._verb("delete", *(["--force"] if force else []), container_id)
+            flags = ["--force"] if force else []
+            argv = [self.path, f"--root={self.state_root}", "delete", *flags, container_id]
+            self._check(process.run(argv), "delete", container_id)
         # crun 1.8.1 leaves cgroups behind when a create failed half-way.
-        await offload(cgroups.remove, cgroup)
+        cgroups.remove(cgroup)
 
     def cgroup(self, container_id: str) -> str:
         """A container's cgroup below every hierarchy."""
@@ -179,15 +190,24 @@ class Runtime:
             self.filters.clear()
         self.filters[key] = base64.b64encode(compiled).decode()
 
-    async def _verb(self, verb: str, *args: str, stdin: bytes | None = None) -> None:
+    async def _verb(
+        self,
+        verb: str,
+        *args: str,
+        stdin: bytes | None = None,
+        first: Callable[[], None] | None = None,
+    ) -> None:
         argv = [self.path, f"--root={self.state_root}", verb, *args]
-        done = await process.run_async(argv, stdin=stdin)
+        done = await process.run_async(argv, stdin=stdin, first=first)
+        self._check(done, verb, args[-1])
+
+    def _check(self, done: process.Finished, verb: str, container_id: str) -> None:
         if done.code == 0:
             return
         message = last_error(done.stderr) or f"{self.name} {verb} ended with {done.code}"
         if "does not exist" in message or "No such file or directory: `" in message:
-            raise NotFoundError(f"{self.name} {verb} {args[-1]}: {message}")
-        raise BayError(f"{self.name} {verb} {args[-1]}: {message}")
+            raise NotFoundError(f"{self.name} {verb} {container_id}: {message}")
+        raise BayError(f"{self.name} {verb} {container_id}: {message}")
 
 
 def find(name: str) -> str | None:

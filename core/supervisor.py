@@ -43,11 +43,11 @@ class Supervisor:
         self._told = self._answered = False
         self._sync = self._word = self._attach = -1
 
-    async def start(self, inherit: Sequence[int] = (), *, attach: bool = False) -> None:
-        """Start it and give the first word. It keeps the file descriptors `inherit`.
+    def spawn(self, inherit: Sequence[int] = (), *, attach: bool = False) -> None:
+        """Start it; blocks. It waits for `begin`, and keeps the file descriptors `inherit`.
 
         With `attach` it has an attach pipe too, see `attached`. Call `kill` or `release` also
-        after an error or a cancellation here.
+        after an error here.
         """
         theirs: list[int] = []
         env: dict[str, str] = {}
@@ -62,14 +62,17 @@ class Supervisor:
                 self._attach, end = os.pipe()
                 theirs.append(end)
                 env["_OCI_ATTACHPIPE"] = str(end)
-            await complete(self._spawn, env, [*theirs, *inherit])
+            self._popen(env, [*theirs, *inherit])
         finally:
             for fd in theirs:
                 os.close(fd)
+
+    def begin(self) -> None:
+        """Give the first word: from here on the runtime is at work."""
         self.go()
         self._told = True
 
-    def _spawn(self, env: dict[str, str], passed: list[int]) -> None:
+    def _popen(self, env: dict[str, str], passed: list[int]) -> None:
         self._process = subprocess.Popen(
             self._argv,
             stdin=subprocess.DEVNULL,
@@ -93,8 +96,8 @@ class Supervisor:
         """The next line of the sync pipe; empty at its end."""
         line = await read_line(self._sync)
         self._answered = True
-        if self._process is not None:
-            # conmon's first process has forked the one that stays, and ended.
+        # conmon's first process has forked the one that stays, and ended.
+        if self._process is not None and self._process.poll() is None:
             await complete(self._process.wait)
         return _parsed(line)
 

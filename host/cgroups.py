@@ -18,6 +18,7 @@ from pathlib import Path
 _ROOT = Path("/sys/fs/cgroup")
 # A cgroup whose last process has just died stays busy until the kernel has reaped it.
 _BUSY_SECONDS = 2.0
+_PAUSE = 0.001
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Layout:
         """Whether a v2 hierarchy is mounted beside v1 ones."""
         return self.version == 1 and self.unified is not None
 
-    @property
+    @functools.cached_property
     def hierarchies(self) -> list[Path]:
         """Every mounted hierarchy once: v1 controllers may share one."""
         found = dict.fromkeys(path.resolve() for path in self.v1.values())
@@ -109,8 +110,8 @@ def processes(cgroup: str) -> set[int]:
     pids: set[int] = set()
     for folder in folders(cgroup):
         for below in _tree(folder):
-            with contextlib.suppress(FileNotFoundError, OSError):
-                pids.update(map(int, (below / "cgroup.procs").read_text().split()))
+            with contextlib.suppress(OSError), open(f"{below}/cgroup.procs", "rb") as file:
+                pids.update(map(int, file.read().split()))
     return pids - {0}
 
 
@@ -124,7 +125,7 @@ def kill(cgroup: str) -> None:
         _thaw(cgroup)
         if time.monotonic() > limit:
             raise OSError(errno.EBUSY, f"processes {sorted(pids)} survive SIGKILL", cgroup)
-        time.sleep(0.005)
+        time.sleep(_PAUSE)
 
 
 def _thaw(cgroup: str) -> None:
@@ -157,7 +158,7 @@ def _rmdir(folder: Path) -> None:
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > limit:
                 raise
-        time.sleep(0.005)
+        time.sleep(_PAUSE)
 
 
 def remove_empty(cgroup: str) -> None:
@@ -172,6 +173,14 @@ def remove_empty(cgroup: str) -> None:
 
 def _tree(folder: Path) -> Iterator[Path]:
     """`folder` and every folder below it, deepest first."""
+    try:
+        # As on most file systems, two links and one more for each folder in it (kernfs).
+        leaf = os.stat(folder).st_nlink == 2
+    except FileNotFoundError:
+        return
+    if leaf:
+        yield folder
+        return
     for path, _, _ in os.walk(folder, topdown=False):
         yield Path(path)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 # Debian's root has sbin in its PATH, a process started by su or cron may not.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_IGNORED_BY_PYTHON = [signal.SIGPIPE, signal.SIGXFSZ]
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ def run(
     env: dict[str, str] | None = None,
 ) -> Finished:
     """Run `argv` to its end; blocks. 127 when there is no such command, 124 after `timeout` s."""
+    if stdin is None and cwd is None and "/" in argv[0]:
+        return _spawned(argv, timeout, env if env is not None else {**os.environ, "PATH": PATH})
     try:
         done = subprocess.run(
             list(argv),
@@ -52,13 +59,89 @@ def run(
     )
 
 
-async def run_async(
-    argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60
+def _spawned(argv: Sequence[str], timeout: float, env: dict[str, str]) -> Finished:
+    """`run` by posix_spawn(3): a third of what subprocess spends, which each start pays twice."""
+    ends = [os.pipe(), os.pipe()]
+    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
+    actions += [(os.POSIX_SPAWN_DUP2, end[1], number) for number, end in enumerate(ends, 1)]
+    try:
+        try:
+            # What Python ignores, its children should not (subprocess does the same).
+            pid = os.posix_spawn(
+                argv[0], list(argv), env, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON
+            )
+        finally:
+            for _, end in ends:
+                os.close(end)
+        return _collected(argv, pid, [end for end, _ in ends], time.monotonic() + timeout, timeout)
+    except (FileNotFoundError, PermissionError) as error:
+        return Finished(127, "", f"{argv[0]}: {error.strerror}")
+    finally:
+        for end, _ in ends:
+            os.close(end)
+
+
+def _collected(
+    argv: Sequence[str], pid: int, pipes: list[int], limit: float, timeout: float
 ) -> Finished:
-    """`run` for the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(
-        None, lambda: run(argv, stdin=stdin, timeout=timeout)
-    )
+    """What a child writes to `pipes`, and its code; killed at `limit`."""
+    wrote = {fd: bytearray() for fd in pipes}
+    poll = select.poll()
+    for fd in pipes:
+        poll.register(fd, select.POLLIN)
+    try:
+        left = set(pipes)
+        while left:
+            ready = poll.poll(max(0.0, limit - time.monotonic()) * 1000)
+            if not ready:
+                raise TimeoutError
+            for fd, _ in ready:
+                data = os.read(fd, 65536)
+                wrote[fd] += data
+                if not data:
+                    poll.unregister(fd)
+                    left.discard(fd)
+        _await_end(pid, limit)
+    except BaseException as error:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        if isinstance(error, TimeoutError):
+            return Finished(124, "", f"{argv[0]}: no answer after {timeout:.0f} s")
+        raise
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    out, err = (wrote[fd].decode(errors="replace") for fd in pipes)
+    return Finished(code if code >= 0 else 128 - code, out, err)
+
+
+def _await_end(pid: int, limit: float) -> None:
+    """Until the child has ended, which is then still to be collected. Raises TimeoutError."""
+    if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+        return
+    fd = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        if not poll.poll(max(0.0, limit - time.monotonic()) * 1000):
+            raise TimeoutError
+    finally:
+        os.close(fd)
+
+
+async def run_async(
+    argv: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    timeout: float = 60,
+    first: Callable[[], None] | None = None,
+) -> Finished:
+    """`run` for the event loop; `first` is called before it, in the same thread."""
+
+    def work() -> Finished:
+        if first is not None:
+            first()
+        return run(argv, stdin=stdin, timeout=timeout)
+
+    return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def start_time(pid: int) -> int:

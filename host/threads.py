@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +41,24 @@ def begin_long(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> a
     """`offload_long`, begun at once: the future of its result."""
     call = functools.partial(function, *args, **kwargs)
     return asyncio.get_running_loop().run_in_executor(_long, call)
+
+
+async def together(*work: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Run all of `work` side by side, each to its end, and return what each returned.
+
+    Raises what the first of them that failed raised, and a cancellation, only once none is under
+    way any more: an undo never meets a step that still goes on.
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        await asyncio.wait(tasks)
+        raise
+    errors = [error for task in tasks if (error := task.exception()) is not None]
+    if errors:
+        raise errors[0]
+    return [task.result() for task in tasks]
 
 
 async def offload_long(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

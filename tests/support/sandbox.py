@@ -87,9 +87,9 @@ class Sandbox:
             stdin_once=bool(config.get("StdinOnce")),
             log_path=container.bundle / "ctr.log",
             exit_dir=self.exits,
-            spec=await asyncio.to_thread(self.spec, container),
         )
-        return await conmon.create(self.runtime, launch)
+        spec = await asyncio.to_thread(self.spec, container)
+        return await conmon.create(self.runtime, launch, spec)
 
     async def exit_code(self, container: Container) -> int:
         """Its exit code, when it has ended."""
