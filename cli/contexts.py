@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..client.hosts import Host, Tls, parse_host
 from ..host.errors import ConflictError, InvalidError, NotFoundError
-from ..host.files import write_atomic
+from ..host.files import remove_tree, write_atomic
 from ..host.light import Any, NamedTuple
 from .config import Config
 
@@ -80,6 +80,18 @@ class Contexts:
         path = self._folder / f"{_checked(context.name)}.json"
         write_atomic(path, (json.dumps(values, indent="\t") + "\n").encode(), mode=0o600)
 
+    def put_with(self, context: Context, certificates: dict[str, bytes]) -> None:
+        """Make a context, its certificates (by field) kept beside it. Raises InvalidError."""
+        folder = self._folder / f"{_checked(context.name)}.tls"
+        paths = {field: str(folder / f"{field}.pem") for field in certificates}
+        context = context._replace(**paths)
+        context.parsed()
+        if certificates:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for field, data in certificates.items():
+            write_atomic(folder / f"{field}.pem", data, mode=0o600)
+        self.put(context)
+
     def use(self, name: str) -> None:
         """Choose a context for every verb from now on. Raises NotFoundError."""
         if name != DEFAULT:
@@ -99,6 +111,7 @@ class Contexts:
                 raise ConflictError(f'context "{name}" is in use, set -f flag to force remove')
             self.use(DEFAULT)
         (self._folder / f"{name}.json").unlink()
+        remove_tree(self._folder / f"{name}.tls")
 
 
 def _checked(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import refused
 from .flags import Flag, decimal, duration, many, size, switch, text, whole
 
 NAMES_AND_STREAMS: tuple[Flag, ...] = (
@@ -21,6 +22,7 @@ NAMES_AND_STREAMS: tuple[Flag, ...] = (
     text("pull", 'Pull the image first: "always", "missing" or "never"', default="missing"),
     switch("quiet", "Don't show the progress of a pull", "q"),
     switch("tty", "Give the process a terminal", "t"),
+    switch("use-api-socket", "Mount the engine's socket, and hand on the registries' credentials"),
     text("user", "User to run as: <name|uid>[:<group|gid>]", "u"),
     text("workdir", "Working directory in the container", "w"),
     switch("disable-content-trust", "Ignored: signatures are not checked", default=True),
@@ -116,6 +118,10 @@ RESOURCES: tuple[Flag, ...] = (
     switch("oom-kill-disable", "Don't kill the process when memory runs out"),
     whole("oom-score-adj", "Preference of the host's OOM killer: -1000 to 1000"),
     whole("pids-limit", "Limit of processes; -1 for none"),
+    *(
+        refused.value(name, refused.WINDOWS)
+        for name in ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops")
+    ),
 )
 
 CREATE_FLAGS = (*NAMES_AND_STREAMS, *LIFE, *NETWORK, *FILES, *RIGHTS, *RESOURCES)

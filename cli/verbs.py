@@ -81,6 +81,8 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage contexts: engines by name",
         {
             "create": "context:CREATE",
+            "export": "contextfiles:EXPORT",
+            "import": "contextfiles:IMPORT",
             "inspect": "context:INSPECT",
             "list": "context:LS",
             "ls": "context:LS",

@@ -229,6 +229,8 @@ class Containers:
         live = self._context.live(container)
         if live.console is not None:
             await live.console.resize(rows, columns)
+        elif container.state.status == "exited":
+            raise ConflictError(f"container {container.id} is not running")
         else:
             live.size = (rows, columns)
 
@@ -264,8 +266,9 @@ class Containers:
             listing.select, self._context, self.all(), all, limit or 0, filters or {}
         )
         rows = []
+        links = netlinks.names(self._context.roster)
         for container in chosen:
-            row = inspection.summary(self._context, container)
+            row = inspection.summary(self._context, container, links)
             if size:
                 row.update(await self._sizes(container))
             rows.append(row)

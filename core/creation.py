@@ -12,7 +12,7 @@ from ..host import files
 from ..host.errors import InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
 from ..storage.images import Image
-from . import copyup, defaults, mounts, speccheck
+from . import copyup, defaults, mounts, netlinks, speccheck
 from .context import Context
 from .names import new_id, random_name
 from .types import Container, Json
@@ -66,6 +66,7 @@ async def create(
     try:
         wanted, warnings = await offload(_check, container)
         inherited = _inherited(context, container)
+        netlinks.bind(context.roster, container)
         warnings += context.networks.check(container, networking.get("EndpointsConfig") or {})
     except NotFoundError as error:
         # The docker command takes a 404 here for a missing image, and would pull it.

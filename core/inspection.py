@@ -6,6 +6,7 @@ import shlex
 import time
 
 from ..host import clock
+from . import netlinks
 from .context import Context
 from .types import Container, Json
 
@@ -15,6 +16,7 @@ def inspect(context: Context, container: Container) -> Json:
     config = container.config
     argv = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
     merged = context.options.root / "snapshots" / container.id / "merged"
+    driver = container.host_config["LogConfig"]["Type"]
     result: Json = {
         "Id": container.id,
         "Created": clock.from_ns(container.created),
@@ -25,7 +27,8 @@ def inspect(context: Context, container: Container) -> Json:
         "ResolvConfPath": str(container.bundle / "resolv.conf"),
         "HostnamePath": str(container.bundle / "hostname"),
         "HostsPath": str(container.bundle / "hosts"),
-        "LogPath": str(container.bundle / "ctr.log"),
+        # Docker shows what is meant to be read, which a driver's own files are not.
+        "LogPath": str(container.bundle / "ctr.log") if driver == "json-file" else "",
         "Name": f"/{container.name}",
         "RestartCount": container.restart_count,
         "Driver": "overlay2",
@@ -34,7 +37,7 @@ def inspect(context: Context, container: Container) -> Json:
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": context.execs.ids(container.id) or None,
-        "HostConfig": container.host_config,
+        "HostConfig": _host_config(context, container),
         "GraphDriver": {
             "Name": "overlay2",
             "Data": {
@@ -48,6 +51,11 @@ def inspect(context: Context, container: Container) -> Json:
         "NetworkSettings": network_settings(context, container),
     }
     return result
+
+
+def _host_config(context: Context, container: Container) -> Json:
+    links = netlinks.shown(context.roster, container)
+    return {**container.host_config, "Links": links}
 
 
 def _state(container: Container) -> Json:
@@ -113,18 +121,18 @@ def endpoints(container: Container) -> Json:
     return {name: {**settings, **blank} for name, settings in container.networks.items()}
 
 
-def summary(context: Context, container: Container) -> Json:
-    """One row of `docker ps`, as the API has it."""
+def summary(context: Context, container: Container, links: dict[str, list[str]]) -> Json:
+    """One row of `docker ps`, as the API has it. `links` is of `netlinks.names`."""
     config = container.config
     argv = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
     return {
         "Id": container.id,
-        "Names": [f"/{container.name}"],
+        "Names": [f"/{container.name}", *links.get(container.id, ())],
         "Image": container.image_ref,
         "ImageID": container.image,
         "Command": " ".join(_quoted(word) for word in argv),
         "Created": container.created // 1_000_000_000,
-        "Ports": _ports(context, container),
+        "Ports": ports(context, container),
         "Labels": config["Labels"] or {},
         "State": container.state.status,
         "Status": status_text(container),
@@ -138,7 +146,8 @@ def _quoted(word: str) -> str:
     return shlex.quote(word) if " " in word or not word else word
 
 
-def _ports(context: Context, container: Container) -> list[Json]:
+def ports(context: Context, container: Container) -> list[Json]:
+    """The ports of a running container, as `ps` has them."""
     if not container.state.running:
         return []
     rows: list[Json] = []

@@ -7,6 +7,7 @@ import time
 
 from ..host.errors import InvalidError, NotFoundError
 from . import filters as filtering
+from . import inspection
 from .context import Context
 from .filters import Filters
 from .types import Container
@@ -18,6 +19,8 @@ _PS = frozenset(
     )
 )
 _STATES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?")
+_HEALTH = ("starting", "healthy", "unhealthy", "none")
 
 
 def select(
@@ -30,6 +33,15 @@ def select(
     for status in wanted.get("status", []):
         if status not in _STATES:
             raise InvalidError(f"invalid filter 'status={status}': use one of {', '.join(_STATES)}")
+    for health in wanted.get("health", []):
+        if health not in _HEALTH:
+            raise InvalidError(f"invalid filter 'health={health}': use one of {', '.join(_HEALTH)}")
+    for code in wanted.get("exited", []):
+        if not code.lstrip("-").isdigit():
+            raise InvalidError(f"invalid filter 'exited={code}': not a number")
+    ports = {key: _port_set(key, wanted.get(key, [])) for key in ("publish", "expose")}
+    if filtering.flag(wanted, "is-task"):
+        containers = []  # tasks are Swarm's
     rows = sorted(containers, key=lambda container: container.created, reverse=True)
     if wanted.get("before"):
         edge = context.roster.find(wanted["before"][0]).created
@@ -40,7 +52,7 @@ def select(
     if not (everything or limit or wanted.get("status") or wanted.get("exited")):
         rows = [row for row in rows if row.state.running or row.state.status == "restarting"]
     ancestors = _ancestors(context, wanted)
-    rows = [row for row in rows if _matches(context, row, wanted, ancestors)]
+    rows = [row for row in rows if _matches(context, row, wanted, ancestors, ports)]
     return rows[:limit] if limit > 0 else rows
 
 
@@ -59,7 +71,13 @@ def _ancestors(context: Context, wanted: Filters) -> set[str]:
     return result
 
 
-def _matches(context: Context, container: Container, wanted: Filters, ancestors: set[str]) -> bool:
+def _matches(
+    context: Context,
+    container: Container,
+    wanted: Filters,
+    ancestors: set[str],
+    ports: dict[str, set[tuple[int, str]]],
+) -> bool:
     def of(key: str) -> list[str]:
         return wanted.get(key, [])
 
@@ -75,9 +93,6 @@ def _matches(context: Context, container: Container, wanted: Filters, ancestors:
         for point in container.mounts
         for value in (point.get("Name"), point["Destination"], point.get("Source"))
     }
-    ports = context.networks.ports(container) or {}
-    published = {binding["HostPort"] for bindings in ports.values() for binding in bindings or []}
-    exposed = set(container.config.get("ExposedPorts") or {})
     return all(
         (
             not of("id") or any(container.id.startswith(value) for value in of("id")),
@@ -89,15 +104,34 @@ def _matches(context: Context, container: Container, wanted: Filters, ancestors:
             not of("ancestor") or container.image in ancestors,
             not of("network") or bool(networks & set(of("network"))),
             not of("volume") or bool(volumes & set(of("volume"))),
-            not of("publish") or bool(published & {_port(value) for value in of("publish")}),
-            not of("expose")
-            or bool({_port(e) for e in exposed} & {_port(v) for v in of("expose")}),
+            not (of("publish") or of("expose")) or _has_port(context, container, ports),
         )
     )
 
 
-def _port(text: str) -> str:
-    return text.partition("/")[0]
+def _port_set(key: str, values: list[str]) -> set[tuple[int, str]]:
+    """(port, protocol) of the ranges `80`, `80-90`, `53/udp`. Raises InvalidError."""
+    result: set[tuple[int, str]] = set()
+    for value in values:
+        found = _PORTS.fullmatch(value)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not found or not 0 <= first <= last <= 65535:
+            raise InvalidError(
+                f"invalid filter '{key}={value}': give a port or a range, with /tcp, /udp or /sctp"
+            )
+        result.update((port, found[3] or "tcp") for port in range(first, last + 1))
+    return result
+
+
+def _has_port(
+    context: Context, container: Container, wanted: dict[str, set[tuple[int, str]]]
+) -> bool:
+    """Whether a port it has now is one of those published, or of those exposed."""
+    return any(
+        (row.get("PublicPort"), row["Type"]) in wanted["publish"]
+        or (row["PrivatePort"], row["Type"]) in wanted["expose"]
+        for row in inspection.ports(context, container)
+    )
 
 
 def _named(container: Container, pattern: str) -> bool:

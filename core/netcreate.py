@@ -52,6 +52,10 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
         raise UnsupportedError(f"network driver {driver} is not supported: use one of {known}")
     if body.get("ConfigOnly") or (body.get("ConfigFrom") or {}).get("Network"):
         raise UnsupportedError("configuration-only networks are not supported")
+    if body.get("Ingress"):
+        raise InvalidError("Ingress network can only be global scope network: there is no Swarm")
+    if body.get("Scope") not in (None, "", "local"):
+        raise InvalidError(f"network scope {body['Scope']} is not supported: there is no Swarm")
     key = new_id()
     given = {str(k): str(v) for k, v in (body.get("Options") or {}).items()}
     named = given.get(LINK if driver == "bridge" else PARENT)

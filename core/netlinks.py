@@ -6,7 +6,7 @@ On user networks the same names are answered by DNS, see `core.netnames`.
 from __future__ import annotations
 
 from ..host import files
-from ..host.errors import ConflictError, NotFoundError
+from ..host.errors import ConflictError, InvalidError, NotFoundError
 from ..host.threads import offload
 from . import etcfiles
 from .netstate import Roster
@@ -20,7 +20,7 @@ VARIABLES = "links.json"
 async def update(roster: Roster, container: Container, options: Options) -> None:
     """Note the links of a starting container, and its new address for those linked to it.
 
-    Raises ConflictError in Docker's words for a target that does not run, NotFoundError for none.
+    Raises ConflictError in Docker's words for a target that does not run.
     """
     if container.host_config.get("Links") and "bridge" in container.networks:
         await offload(_note, container, lines(roster, container))
@@ -39,7 +39,9 @@ def lines(roster: Roster, container: Container, *, missing_ok: bool = False) -> 
     result = []
     for link in container.host_config.get("Links") or []:
         target, alias = split(link)
-        other = roster.find(target)
+        other = found(roster, target)
+        if other is None:
+            continue  # removed meanwhile, and the link with it
         address = _address(other.networks)
         if not address:
             if missing_ok:
@@ -59,7 +61,9 @@ def variables(roster: Roster, container: Container) -> list[str]:
     result = []
     for link in container.host_config.get("Links") or []:
         target, alias = split(link)
-        other = roster.find(target)
+        other = found(roster, target)
+        if other is None:
+            continue
         prefix = alias.replace("-", "_").upper()
         result.append(f"{prefix}_NAME=/{container.name}/{alias}")
         address, ports = _address(other.networks), sorted(other.config.get("ExposedPorts") or {})
@@ -102,6 +106,51 @@ def split(link: str) -> tuple[str, str]:
     target, _, alias = link.partition(":")
     target = target.lstrip("/")
     return target, alias.rpartition("/")[2] or target
+
+
+def names(roster: Roster) -> dict[str, list[str]]:
+    """The names `/parent/alias` that links give, by the id of the container so called: for `ps`."""
+    result: dict[str, list[str]] = {}
+    for parent in roster.all():
+        for target, alias in map(split, parent.host_config.get("Links") or []):
+            if other := found(roster, target):
+                result.setdefault(other.id, []).append(f"/{parent.name}/{alias}")
+    return result
+
+
+def bind(roster: Roster, container: Container) -> None:
+    """Have a new container's links on the default bridge lead to ids: names change.
+
+    Raises InvalidError in Docker's words for a target that is not there.
+    """
+    if container.host_config["NetworkMode"] not in ("default", "bridge"):
+        return
+    links = []
+    for link in container.host_config.get("Links") or []:
+        target, alias = split(link)
+        other = found(roster, target)
+        if other is None:
+            raise InvalidError(f"could not get container for {target}: No such container: {target}")
+        links.append(f"{other.id}:{alias}")
+    container.host_config["Links"] = links or None
+
+
+def shown(roster: Roster, container: Container) -> list[str] | None:
+    """A container's links as `inspect` shows them: `/target:/own/alias`; None for none."""
+    result = []
+    for link in container.host_config.get("Links") or []:
+        target, alias = split(link)
+        if other := found(roster, target):
+            result.append(f"/{other.name}:/{container.name}/{alias}")
+    return result or None
+
+
+def found(roster: Roster, target: str) -> Container | None:
+    """The container a link leads to; None when it is gone."""
+    try:
+        return roster.find(target)
+    except (NotFoundError, InvalidError):
+        return None
 
 
 def _address(networks: Json) -> str:

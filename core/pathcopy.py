@@ -144,11 +144,16 @@ def _owner(opened: rootview.RootView, container: Container) -> tuple[int, int] |
 
 
 def _in_volume(container: Container, path: str) -> bool:
-    wanted = os.path.normpath("/" + path) + "/"
+    wanted = _clean(path).rstrip("/") + "/"
     return any(
         point["RW"] and wanted.startswith(point["Destination"].rstrip("/") + "/")
         for point in container.mounts
     )
+
+
+def _clean(path: str) -> str:
+    # Two slashes at the start stay two for POSIX, and for Python.
+    return os.path.normpath("/" + path.lstrip("/"))
 
 
 def split(path: str) -> tuple[str, str, str]:
@@ -157,9 +162,9 @@ def split(path: str) -> tuple[str, str, str]:
     A link as the last component is itself meant, unless `/` or `/.` follows it.
     """
     absolute = "/" + path.lstrip("/")
-    clean = os.path.normpath(absolute).replace("//", "/")
+    clean = _clean(path)
     if clean == "/":
-        return "/", ".", "/"
+        return "/", ".", "." if absolute.endswith("/.") else "/"
     if absolute.endswith("/."):
         return clean, ".", "."
     if absolute.endswith("/"):
@@ -200,8 +205,8 @@ def _followed(root: int, path: str, link: bytes) -> str:
     try:
         fd = openat2(root, "/" + path, os.O_PATH, resolve=_RULE)
     except OSError:
-        above = os.path.dirname("/" + path)
-        return os.path.normpath(os.path.join(above, os.fsdecode(link)))
+        above = os.path.dirname(_clean(path))
+        return _clean(os.path.join(above, os.fsdecode(link)))
     try:
         start = os.readlink(f"/proc/self/fd/{root}").rstrip("/")
         return os.readlink(f"/proc/self/fd/{fd}")[len(start) :] or "/"

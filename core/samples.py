@@ -33,7 +33,8 @@ class Sample:
 
     `memory` is without the page cache that can go at once (Docker's figure), `memory_raw` with.
     `block` has (major, minor, operation) → bytes; `network` interface → counters; `throttling`
-    periods, throttled ones, and ns; `pressure` percent of CPU, memory and I/O (PSI, some avg10).
+    periods, throttled ones, and ns; `pressure` percent of CPU, memory and I/O (PSI, some avg10);
+    `percpu` the CPU time on each CPU as the kernel of v1 writes it.
     """
 
     time: int
@@ -52,6 +53,7 @@ class Sample:
     block: dict[tuple[int, int, str], int] = field(default_factory=dict)
     network: dict[str, dict[str, int]] = field(default_factory=dict)
     pressure: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    percpu: bytes = b""
 
     @property
     def received(self) -> int:
@@ -206,12 +208,15 @@ def read(cgroup: str, pid: int, system: int | None = None) -> Sample | None:
 
 def _read_v1(reader: Reader, system: int, network: dict[str, dict[str, int]]) -> Sample:
     now = time.time_ns()
+    percpu = reader.content("cpuacct", "cpuacct.usage_percpu")
     stat = reader.content("memory", "memory.stat")
     raw = int(reader.content("memory", "memory.usage_in_bytes"))
     block = "blkio.throttle.io_service_bytes_recursive"
     return Sample(
         time=now,
-        cpu=int(reader.content("cpuacct", "cpuacct.usage")),
+        # The sum is cpuacct.usage: one file tells both.
+        cpu=sum(map(int, percpu.split())),
+        percpu=percpu,
         cpu_user=int(reader.content("cpuacct", "cpuacct.usage_user")),
         cpu_kernel=int(reader.content("cpuacct", "cpuacct.usage_sys")),
         system_cpu=system,

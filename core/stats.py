@@ -210,6 +210,11 @@ class Stats:
         track = self._tracks.get(container_id)
         return track.last if track else None
 
+    def has_two(self, container: Container) -> bool:
+        """Whether there is a sample and one before it, or will never be: it does not run."""
+        track = self._tracks.get(container.id)
+        return not container.state.running or (track is not None and track.before is not None)
+
     async def stream(self) -> AsyncIterator[Json]:
         """Each second's figures of all running containers. A slow reader misses some."""
         while True:
@@ -232,8 +237,11 @@ class Stats:
         curves = await offload(_curves, entries, ring, oldest)
         return {"interval": float(ring.interval), "containers": curves}
 
-    def docker_json(self, container: Container) -> Json:
-        """Docker's stats object of a container, with the second before; zeros when it is down."""
+    def docker_json(self, container: Container, alone: bool = False) -> Json:
+        """Docker's stats object of a container, with the second before unless it is to be `alone`.
+
+        Zeros when the container is down.
+        """
         result: Json = {"name": f"/{container.name}", "id": container.id, "num_procs": 0}
         track = self._tracks.get(container.id)
         if container.state.running and (track is None or track.last is None):
@@ -243,15 +251,14 @@ class Stats:
             track.take(samples.system_cpu(), _inside(wanted))
         if track is None or track.last is None or not container.state.running:
             result |= {"read": clock.ZERO, "preread": clock.ZERO, "pids_stats": {}}
-            empty: Json = {"cpu_usage": {"total_usage": 0}, "throttling_data": {}}
-            result |= {"cpu_stats": empty, "precpu_stats": empty, "memory_stats": {}}
-            return result | {"blkio_stats": {}, "storage_stats": {}}
-        last, before = track.last, track.before
+            result |= {"cpu_stats": _NO_CPU, "precpu_stats": _NO_CPU, "memory_stats": {}}
+            return result | {"blkio_stats": _blkio([], None), "storage_stats": {}}
+        last, before = track.last, None if alone else track.before
         result |= {
             "read": clock.from_ns(last.time),
-            "preread": clock.from_ns(before.time if before else 0),
+            "preread": clock.from_ns(before.time) if before else clock.ZERO,
             "pids_stats": _without_zero({"current": last.pids, "limit": last.pids_limit}),
-            "blkio_stats": _blkio(last),
+            "blkio_stats": _blkio(_block(last), [] if cgroups.layout().version == 1 else None),
             "storage_stats": {},
             "cpu_stats": _cpu(last),
             "precpu_stats": _cpu(before) if before else _NO_CPU,
@@ -312,12 +319,15 @@ def _curves(entries: list[Container], ring: history.Ring, oldest: int) -> Json:
 
 def _cpu(sample: Sample) -> Json:
     periods, throttled, throttled_time = sample.throttling
+    usage: Json = {"total_usage": sample.cpu}
+    if sample.percpu:
+        usage["percpu_usage"] = list(map(int, sample.percpu.split()))
+    usage |= {
+        "usage_in_kernelmode": sample.cpu_kernel,
+        "usage_in_usermode": sample.cpu_user,
+    }
     return {
-        "cpu_usage": {
-            "total_usage": sample.cpu,
-            "usage_in_kernelmode": sample.cpu_kernel,
-            "usage_in_usermode": sample.cpu_user,
-        },
+        "cpu_usage": usage,
         "system_cpu_usage": sample.system_cpu,
         "online_cpus": len(os.sched_getaffinity(0)),
         "throttling_data": {
@@ -344,14 +354,18 @@ def _memory(sample: Sample) -> Json:
     return result
 
 
-def _blkio(sample: Sample) -> Json:
-    entries = [
+def _block(sample: Sample) -> list[Json]:
+    return [
         {"major": major, "minor": minor, "op": operation, "value": value}
         for (major, minor, operation), value in sorted(sample.block.items())
     ]
+
+
+def _blkio(entries: list[Json], none: list[Json] | None) -> Json:
+    """`none` is what Docker has for nothing: `[]` on cgroup v1, null elsewhere."""
     names = ("io_serviced", "io_queue", "io_service_time", "io_wait_time", "io_merged", "io_time")
-    empty = {f"{name}_recursive": None for name in names}
-    return {"io_service_bytes_recursive": entries or None, **empty, "sectors_recursive": None}
+    empty = {f"{name}_recursive": none for name in names}
+    return {"io_service_bytes_recursive": entries or none, **empty, "sectors_recursive": none}
 
 
 def _without_zero(values: dict[str, int]) -> dict[str, int]:

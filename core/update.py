@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from ..host.errors import ConflictError, InvalidError
 from ..host.threads import offload
 from . import defaults, resources
 from .context import Context
@@ -30,8 +31,18 @@ _LIMITS = (
 async def update(context: Context, container: Container, wanted: Json) -> Json:
     """Apply Docker's update request; `{"Warnings": …}`. Nothing changes when a value is refused.
 
-    Raises InvalidError for what cannot be meant, RuntimeFailedError when the kernel refuses.
+    Raises InvalidError for what cannot be meant, ConflictError for memory above the limit of memory
+    and swap, RuntimeFailedError when the kernel refuses.
     """
+    if wanted.get("NanoCpus") and (wanted.get("CpuQuota") or wanted.get("CpuPeriod")):
+        what = "Quota" if wanted.get("CpuQuota") else "Period"
+        raise InvalidError(f"Conflicting options: Nano CPUs and CPU {what} cannot both be set")
+    limit = container.host_config["MemorySwap"]
+    if 0 < limit < (wanted.get("Memory") or 0) and not wanted.get("MemorySwap"):
+        raise ConflictError(
+            f"Cannot update container {container.id}: Memory limit should be smaller than already "
+            "set memoryswap limit, update the memoryswap at the same time"
+        )
     new = copy.deepcopy(container.host_config)
     for key in _LIMITS:
         if wanted.get(key):

@@ -70,10 +70,9 @@ class Volumes:
                 raise InvalidError(f"invalid filter '{key}'")
         used = self._used()
         rows = []
+        dangling = filtering.flag(filters, "dangling")
         for volume in await offload(self._store.volumes.all):
-            dangling = filters.get("dangling", [])
-            wanted = [value in ("1", "true", "True") for value in dangling]
-            if wanted and (volume.name not in used) not in wanted:
+            if dangling is not None and (volume.name not in used) != dangling:
                 continue
             names = filters.get("name", [])
             if names and not any(name in volume.name for name in names):
@@ -166,7 +165,7 @@ def _json(volume: Volume) -> Json:
     if volume.anonymous:
         labels.setdefault("com.docker.volume.anonymous", "")
     return {
-        "CreatedAt": clock.from_ns(volume.created),
+        "CreatedAt": clock.from_ns(volume.created).partition(".")[0] + "Z",
         "Driver": "local",
         "Labels": labels or None,
         "Mountpoint": str(volume.path),

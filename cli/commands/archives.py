@@ -7,6 +7,7 @@ import sys
 
 from ...host.errors import InvalidError
 from ...host.light import Any, BinaryIO, Iterator
+from .. import platform
 from ..app import App
 from ..auth import auth_header, encode
 from ..command import Command
@@ -60,6 +61,8 @@ def open_input(path: str) -> BinaryIO:
 
 def run_save(app: App, parsed: Parsed) -> None:
     """Write images as a tar archive."""
+    for name in parsed.args:
+        platform.check(app, name, parsed["platform"])
     to_file(app, "/images/get", parsed["output"], {"names": tuple(parsed.args)})
 
 
@@ -72,6 +75,7 @@ def run_load(app: App, parsed: Parsed) -> None:
     """Load images from a tar archive and print their names."""
     if not parsed["input"] and sys.stdin.isatty():
         raise UsageError("requested load from stdin, but stdin is empty")
+    platform.check_machine(app, parsed["platform"])
     quiet = parsed["quiet"] or not sys.stdout.isatty()
     with open_input(parsed["input"]) as file:
         messages = app.client.stream(
@@ -116,6 +120,8 @@ def run_push(app: App, parsed: Parsed) -> None:
         tag = "latest"
         if not parsed["quiet"]:
             app.out("Using default tag: latest")
+    if not parsed["all-tags"]:
+        platform.check(app, f"{name}:{tag}", parsed["platform"])
     # Docker's API insists on the header for a push, if only of an empty object.
     headers = auth_header(app.config, reference) or {"X-Registry-Auth": encode({})}
     messages = app.client.stream(
@@ -141,7 +147,7 @@ SAVE = Command(
     "save [OPTIONS] IMAGE [IMAGE...]",
     "Write one or more images as a tar archive (to stdout)",
     run_save,
-    flags=(text("output", "Write to this file", "o"),),
+    flags=(text("output", "Write to this file", "o"), platform.PLATFORM),
     least=1,
     most=None,
 )
@@ -159,6 +165,7 @@ LOAD = Command(
     run_load,
     flags=(
         text("input", "Read this file", "i"),
+        platform.LOADED,
         switch("quiet", "Don't show the progress", "q"),
     ),
 )
@@ -181,6 +188,7 @@ PUSH = Command(
     flags=(
         switch("all-tags", "Upload every tag of the repository", "a"),
         switch("disable-content-trust", "Ignored: images are not signed", default=True),
+        platform.PLATFORM,
         switch("quiet", "Only print the image's name", "q"),
     ),
     least=1,

@@ -8,6 +8,7 @@ import sys
 from ...host import quickjson
 from ...host.errors import InvalidError, NotFoundError, UnsupportedError
 from ...host.light import Any
+from .. import refused
 from ..app import App
 from ..buildcontext import Sending, prepare
 from ..buildprogress import show
@@ -231,6 +232,11 @@ BUILD = Command(
         text("cpuset-mems", "Memory nodes to use: 0-3, 0,1"),
         text("file", "The Dockerfile (default PATH/Dockerfile; - for standard input)", "f"),
         switch("force-rm", "Ignored: no container of a step is ever left", hidden=True),
+        switch(
+            "disable-content-trust", "Ignored: images are not signed", default=True, hidden=True
+        ),
+        refused.value("isolation", refused.WINDOWS, "default"),
+        refused.value("security-opt", "RUN has the usual profile; see `bay run --security-opt`"),
         text("iidfile", "Write the image's id to this file"),
         many("label", "Label of the image: name=value"),
         switch("load", "Ignored: the image is always this engine's", hidden=True),

@@ -45,7 +45,13 @@ def run_images(app: App, parsed: Parsed) -> None:
         all=parsed["all"] or None,
         digests=parsed["digests"] or None,
         filters=filters or None,
+        manifests=parsed["tree"] or None,
     )
+    if parsed["tree"]:
+        from .imagetree import show_tree
+
+        show_tree(app, parsed, found)
+        return
     short = not parsed["no-trunc"]
     form = parsed["format"]
     if parsed["quiet"] and not form:
@@ -124,6 +130,7 @@ IMAGES = Command(
         FORMAT,
         switch("no-trunc", "Don't shorten ids"),
         switch("quiet", "Only ids", "q"),
+        switch("tree", "Show each image with its names, its platform and whether it is in use"),
     ),
     most=1,
 )

@@ -6,6 +6,7 @@ import time
 
 from ...host.errors import NotFoundError
 from ...host.light import Any
+from .. import platform
 from ..app import App
 from ..command import Command
 from ..errors import engine_sentence
@@ -35,6 +36,7 @@ def run_rmi(app: App, parsed: Parsed) -> int:
     code = 0
     for name in parsed.args:
         try:
+            platform.check(app, name, parsed["platform"])
             gone = app.client.delete(
                 f"/images/{name}",
                 force=parsed["force"] or None,
@@ -59,6 +61,7 @@ def run_tag(app: App, parsed: Parsed) -> None:
 
 def run_history(app: App, parsed: Parsed) -> None:
     """Print the steps that made an image."""
+    platform.check(app, parsed.args[0], parsed["platform"])
     found = app.client.get(f"/images/{parsed.args[0]}/history")
     short, human = not parsed["no-trunc"], parsed["human"]
     if parsed["quiet"]:
@@ -112,6 +115,7 @@ RMI = Command(
     flags=(
         switch("force", "Remove it although containers were made of it", "f"),
         switch("no-prune", "Keep parents that have no name"),
+        platform.PLATFORM,
     ),
     least=1,
     most=None,
@@ -131,6 +135,7 @@ HISTORY = Command(
         FORMAT,
         switch("human", "Sizes and dates for people", "H", default=True),
         switch("no-trunc", "Don't shorten ids and commands"),
+        platform.PLATFORM,
         switch("quiet", "Only ids", "q"),
     ),
     least=1,

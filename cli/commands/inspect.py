@@ -6,6 +6,7 @@ import sys
 
 from ...host.errors import BayError, NotFoundError
 from ...host.light import Any, Callable
+from .. import platform
 from ..app import App
 from ..command import Command
 from ..errors import engine_sentence
@@ -100,12 +101,20 @@ def _of_kind(kind: str) -> Command:
 
     def run(app: App, parsed: Parsed) -> int:
         size = bool(parsed.values.get("size"))
-        return show_objects(
-            app, parsed.args, parsed["format"], lambda name: fetch(app, kind, name, size)
-        )
+
+        def getter(name: str) -> Json:
+            if kind == "image":
+                platform.check(app, name, parsed["platform"])
+            return fetch(app, kind, name, size)
+
+        return show_objects(app, parsed.args, parsed["format"], getter)
 
     word = kind.upper()
-    more = {"container": (_SIZE,), "network": (switch("verbose", "Ignored: all is shown", "v"),)}
+    more = {
+        "container": (_SIZE,),
+        "image": (platform.PLATFORM,),
+        "network": (switch("verbose", "Ignored: all is shown", "v"),),
+    }
     return Command(
         f"{kind} inspect [OPTIONS] {word} [{word}...]",
         f"Show all that is known of one or more {kind}s",

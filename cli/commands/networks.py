@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...host.errors import NotFoundError
 from ...host.light import Any
+from .. import refused
 from ..app import App
 from ..command import Command
 from ..envfile import labels
@@ -192,8 +193,11 @@ CREATE = Command(
     flags=(
         switch("attachable", "Containers may be connected by hand"),
         many("aux-address", "Address that is taken: NAME=ADDRESS", kind="map"),
+        refused.value("config-from", "this engine has no configuration-only networks"),
+        refused.switch("config-only", "this engine has no configuration-only networks"),
         text("driver", "Network driver", "d", default="bridge"),
         many("gateway", "Gateway of a subnet", kind="strings"),
+        refused.switch("ingress", refused.SWARM),
         switch("internal", "No way out of the network"),
         many("ip-range", "Part of a subnet that containers get addresses of", kind="strings"),
         text("ipam-driver", "Driver of the addresses", default="default"),

@@ -71,7 +71,9 @@ def container_row(one: Json, short: bool) -> Row:
         "Status": one["Status"],
         "State": one["State"],
         "Ports": ports_cell(one.get("Ports") or []),
-        "Names": ",".join(name.lstrip("/") for name in one["Names"] if name.count("/") == 1),
+        "Names": ",".join(
+            name.lstrip("/") for name in one["Names"] if not short or name.count("/") == 1
+        ),
         "Size": _size(one),
         "Labels": join_labels(one.get("Labels")),
         "Label": label_getter(one.get("Labels")),

@@ -54,6 +54,10 @@ def create(app: App, parsed: Parsed, body: Json) -> str:
     for warning in made.get("Warnings") or []:
         app.err(f"WARNING: {warning}")
     container: str = made["Id"]
+    if parsed["use-api-socket"]:
+        from ..apisocket import hand_on
+
+        hand_on(app, container)
     if parsed["cidfile"]:
         write_cidfile(parsed["cidfile"], container)
     return container
@@ -71,12 +75,21 @@ def _create(app: App, parsed: Parsed, body: Json) -> Json:
 
 def run_create(app: App, parsed: Parsed) -> None:
     """Create a container and print its id."""
-    app.out(create(app, parsed, build(parsed)))
+    app.out(create(app, parsed, _body(app, parsed)))
+
+
+def _body(app: App, parsed: Parsed) -> Json:
+    body = build(parsed)
+    if parsed["use-api-socket"]:
+        from ..apisocket import prepare
+
+        prepare(app, body)
+    return body
 
 
 def run_run(app: App, parsed: Parsed) -> int:
     """Create a container, start it, and stay with it unless it is detached; its exit code."""
-    body = build(parsed)
+    body = _body(app, parsed)
     stdin, stdout, stderr = streams(parsed)
     if parsed["detach"] and parsed["attach"]:
         raise UsageError("conflicting options: cannot specify both --attach and --detach")

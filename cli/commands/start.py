@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...host.errors import BayError
+from .. import refused
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, UsageError, switch, text
@@ -71,6 +72,8 @@ START = Command(
         switch("attach", "Attach stdout and stderr, and pass signals on", "a"),
         text("detach-keys", "Keys that leave the container running (ctrl-p,ctrl-q)"),
         switch("interactive", "Attach stdin", "i"),
+        refused.value("checkpoint", refused.CHECKPOINTS),
+        refused.value("checkpoint-dir", refused.CHECKPOINTS),
     ),
     least=1,
     most=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...host.light import Any
+from .. import refused
 from ..app import App
 from ..command import Command
 from ..envfile import labels
@@ -80,6 +81,20 @@ def run_rm(app: App, parsed: Parsed) -> int:
     return each(app, parsed.args, lambda name: app.client.delete(f"/volumes/{name}", force=force))
 
 
+# Flags of Swarm's volumes, and the defaults docker has for them.
+_CLUSTER = (
+    ("availability", "active"),
+    ("group",),
+    ("limit-bytes",),
+    ("required-bytes",),
+    ("scope", "single"),
+    ("secret",),
+    ("sharing", "none"),
+    ("topology-preferred",),
+    ("topology-required",),
+    ("type", "block"),
+)
+
 LS = Command(
     "volume ls [OPTIONS]",
     "List volumes",
@@ -87,6 +102,7 @@ LS = Command(
     flags=(
         filter_flag("Only what matches, for example dangling=true"),
         FORMAT,
+        switch("cluster", "Only Swarm's volumes: there are none", hidden=True),
         switch("quiet", "Only names", "q"),
     ),
 )
@@ -98,6 +114,7 @@ CREATE = Command(
         text("driver", "Volume driver", "d", default="local"),
         many("label", "Label the volume: NAME=VALUE"),
         many("opt", "Option of the driver: NAME=VALUE", "o", kind="map"),
+        *(refused.value(name, refused.SWARM, *usual) for name, *usual in _CLUSTER),
     ),
     most=1,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,18 @@ from support.http import request
 IMAGE = "test/beside"
 # Links, routes and iptables of dockerd live and die with this namespace.
 APART = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
-NAMES = ("bsd-a", "bsd-b", "bsd-c")
+NAMES = ("bsd-a", "bsd-b", "bsd-c", "bsd-d", "bsd-e")
+# Every docker command line there is: Debian's of 20.10, and a newer one before it on many hosts.
+CLIENTS = sorted(
+    {
+        os.path.realpath(path)
+        for folder in os.get_exec_path()
+        if (path := shutil.which("docker", path=folder))
+    },
+    key=lambda path: path != os.path.realpath(shutil.which("docker") or ""),
+)
+# With the older clients these.
+WITH_ALL = ("streams", "logs", "life", "links", "filters")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +156,80 @@ SCRIPTS = {
         try --log-opt a=b; try --log-driver nope; try --isolation nope; try --stop-signal NOPE
         try --volumes-from no-such; try --memory-swap 10m
     """,
+    "links": """
+        docker run -d --name bsd-a $IMAGE sleep 600
+        docker run -d --name bsd-b --link bsd-a:db --link bsd-a $IMAGE sleep 600
+        names() { docker ps --no-trunc --format '{{.Names}}' | tr ',' '\\n' | sort; }
+        names; docker ps --format '{{.Names}}'; docker ps -f name=bsd-b/db --format '{{.Names}}'
+        links() { docker inspect -f \\
+             '{{range .HostConfig.Links}}{{println .}}{{end}}' bsd-b | sort; }
+        links; docker rename bsd-a bsd-c; names; links
+        docker restart -t 0 bsd-b; docker exec bsd-b grep -c db /etc/hosts
+        docker rm --link bsd-b/db; names; links
+    """,
+    "filters": """
+        docker volume create bsd-vol; run="docker run -d --name"
+        $run bsd-a -l k=v -l z --health-cmd true --health-interval 50ms $IMAGE sleep 600
+        $run bsd-b -v bsd-vol:/v -p 127.0.0.1::80 --expose 90/udp $IMAGE sleep 600
+        docker run --name bsd-c $IMAGE sh -c 'exit 3'; docker create --name bsd-d $IMAGE true
+        until docker ps --format '{{.Status}}' | grep -q '(healthy)'; do :; done
+        try() { echo "$*:" $(docker ps -a -f name=bsd- "$@" --format '{{.Names}}' | sort); }
+        port=$(docker port bsd-b 80/tcp); port=${port##*:}
+        for f in name=bsd-a name=^bsd-a$ name=/bsd-b label=k=v label=k=x label=z exited=3 \\
+            exited=0 status=created status=running health=healthy health=none ancestor=$IMAGE \\
+            ancestor=no before=bsd-c since=bsd-c expose=90 expose=90/udp expose=80-95/udp \\
+            publish=80 network=bridge network=no volume=bsd-vol volume=/v volume=no \\
+            is-task=true is-task=false isolation=default id=no; do try -f $f; done
+        try -f label=k -f label=z; try -f name=bsd-a -f name=bsd-b; try -n 2; try -l
+        docker ps -q -f publish=$port | wc -l; docker ps -q -f publish=1-$port | wc -l
+        for f in nope=1 health=x exited=x is-task=x publish=x status=x before=no; do
+            docker ps -f $f >/dev/null 2>&1; echo $f $?; done
+        docker volume ls -q -f dangling=true -f name=bsd-
+        docker volume ls -f dangling=x >/dev/null 2>&1; echo $?
+        docker network ls -q -f driver=null | wc -l; docker network ls -f type=builtin -q | wc -l
+        docker images -q -f reference=$IMAGE | wc -l
+    """,
+    "copy rules in": """
+        docker run -d --name bsd-a $IMAGE sleep 600; mkdir -p d/sub empty; echo 1 > d/f
+        echo 2 > d/sub/g; ln -s f d/l; ln -s sub d/ls; echo x > f; ln -s d dl; ln -s f fl
+        ln -s no dang; mkfifo fifo; chmod 741 f; chown 1234:55 f; chmod 4755 d/f
+        docker exec bsd-a sh -c \\
+            'ln -s /tmp /tl; ln -s /none /td; ln -s tmp/f /tf; ln -s ../../tmp/z /zz'
+        c() { docker cp "$@" 2>/dev/null; echo "$* $?"; }
+        for to in t1 t1 t1/ tmp none/ none/x tl/ tl/nn td tf zz; do c f bsd-a:/$to; done
+        for to in d1 d1 d4/ none/y t1; do c d bsd-a:/$to; done
+        for to in d3 d3 none/z tl; do c d/. bsd-a:/$to; done
+        c f/ bsd-a:/t2; c d/ bsd-a:/d2; c dl bsd-a:/l1; c dl/ bsd-a:/l2; c dl/. bsd-a:/l3
+        c -L dl bsd-a:/l4; c fl bsd-a:/l5; c -L fl bsd-a:/l6; c -L dang bsd-a:/l7
+        c dang bsd-a:/l8; c no bsd-a:/x; c empty bsd-a:/em; c -a f bsd-a:/own; c -a d bsd-a:/od
+        c f bsd-a:rel; c f bsd-a:/tmp/../up; c fifo bsd-a:/fifo; c bsd-a:/t1 bsd-b:/
+        echo c > with:colon; c ./with:colon bsd-a:/wc; c with:colon bsd-a:/wc
+        docker exec bsd-a find / -xdev -mindepth 1 ! -path '/bin*' ! -path '/etc*' \\
+            -exec stat -c '%n %A %u %g %F' {} + | sort
+        docker volume create bsd-vol
+        docker run -d --name bsd-b --read-only -v bsd-vol:/v $IMAGE sleep 600
+        c f bsd-b:/x; c f bsd-b:/v; docker exec bsd-b ls /v
+        docker run -d --name bsd-c -v bsd-vol:/v:ro $IMAGE sleep 600; c f bsd-c:/v/y
+    """,
+    "copy rules out": """
+        docker run --name bsd-a $IMAGE sh -c 'mkdir -p /d/sub /empty; echo 1 >/d/f; ln -s d /dl
+            echo 2 >/d/sub/g; ln -s f /d/l; ln -s sub /d/ls; echo x >/f; ln -s f /fl; ln /f /hard
+            ln -s nowhere /dang; chmod 741 /f; chown 1234:55 /f; chmod 750 /d; mkfifo /fifo
+            ln -s /d/sub/g /deep; ln -s ../../../../../d/f /esc'
+        mkdir dir; echo old > file; ln -s dir ldir; ln -s file lfile; ln -s no ldang
+        c() { docker cp "$@" >/dev/null 2>&1; echo "$* $?"; }
+        for to in a1 a1 dir/ no/ no/x file/ ldir lfile ldang .; do c bsd-a:/f $to; done
+        for to in b1 b1 b4/ no/y file ldir; do c bsd-a:/d $to; done
+        for to in b3 b3 no/z file; do c bsd-a:/d/. $to; done
+        c bsd-a:/f/ a2; c bsd-a:/d/ b2; c bsd-a:/dl e1; c bsd-a:/dl/ e2; c bsd-a:/dl/. e3
+        c -L bsd-a:/dl e4; c bsd-a:/fl e5; c -L bsd-a:/fl e6; c -L bsd-a:/dang e7
+        c bsd-a:/dang e8; c bsd-a:/no x; c bsd-a:/empty em; c -L bsd-a:/deep dp
+        c -L bsd-a:/esc es2; c bsd-a:/fifo ff; c bsd-a:/hard hd; c -a bsd-a:/f own
+        c bsd-a:d/sub/g rel; c bsd-a:/d/../f up; c bsd-a:/d/ls/g via
+        find . -exec stat -c '%n %A %u %g %F' {} + | sort; cat file a1 e6 hd via es2
+        for p in d d/ d/. f dl dl/ empty; do docker cp bsd-a:/$p - | tar t; done
+        docker cp bsd-a:/. root 2>/dev/null; ls -a root; docker cp bsd-a:/. - | tar t | head -1
+    """,
     "inside": """
         docker run --name bsd-a --hostname told -e A=1 -e B -t $IMAGE env
         docker run --rm -e A=1 --ulimit nofile=100:200 --group-add 55 --tmpfs /t:size=1m \\
@@ -164,11 +250,17 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    ("client", "name"),
+    [(n, name) for n in range(len(CLIENTS)) for name in SCRIPTS if n == 0 or name in WITH_ALL],
+)
 def test_the_same_commands_the_same_output(
-    engine: EngineProcess, theirs: Dockerd, name: str, tmp_path: Path
+    engine: EngineProcess, theirs: Dockerd, client: int, name: str, tmp_path: Path
 ) -> None:
-    """stdout, stderr and exit codes, but for ids and times."""
+    """stdout, stderr and exit codes, but for ids and times; of each docker command there is."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/docker").symlink_to(CLIENTS[client])
+    path = f"{tmp_path}/bin:{engine.environment['PATH']}"
     told = {}
     for place, host in (("docker", f"unix://{theirs.socket}"), ("bay", engine.host)):
         folder = tmp_path / place / "work"
@@ -176,7 +268,13 @@ def test_the_same_commands_the_same_output(
         done = subprocess.run(
             ["bash", "-c", SCRIPTS[name]],
             cwd=folder,
-            env={**engine.environment, "DOCKER_HOST": host, "IMAGE": IMAGE, "LC_ALL": "C"},
+            env={
+                **engine.environment,
+                "PATH": path,
+                "DOCKER_HOST": host,
+                "IMAGE": IMAGE,
+                "LC_ALL": "C",
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -189,3 +287,36 @@ def test_the_same_commands_the_same_output(
             text = re.sub(pattern, instead, text)
         told[place] = text.splitlines()
     assert told["bay"] == told["docker"]
+
+
+def shape(value: Any) -> Any:
+    """The names in an object and the kinds of its values; of lists the kind of the first one."""
+    if isinstance(value, dict):
+        return {key: shape(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [shape(one) for one in value[:1]]
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+@pytest.mark.parametrize("query", ["stream=0", "stream=0&one-shot=1"])
+def test_stats_have_the_same_names_and_kinds(
+    engine: EngineProcess, theirs: Dockerd, state: str, query: str
+) -> None:
+    """null, [] and {} told apart; of the kernel's memory.stat ours passes more lines on."""
+    found = []
+    for socket, docker in ((theirs.socket, theirs.docker), (engine.socket, engine.docker)):
+        docker("run", "-d", "--name", "bsd-a", IMAGE, "sleep", "600")
+        if state == "stopped":
+            docker("kill", "bsd-a")
+            docker("wait", "bsd-a")
+        value = request(socket, "GET", f"/v1.41/containers/bsd-a/stats?{query}").json()
+        memory = value["memory_stats"]
+        memory["stats"] = {k: v for k, v in memory.get("stats", {}).items() if k == "cache"}
+        # Which devices were read from is chance.
+        value["blkio_stats"]["io_service_bytes_recursive"] = (
+            value["blkio_stats"]["io_service_bytes_recursive"] or []
+        )[:0]
+        found.append(shape(value))
+    there, here = found
+    assert list(differences(there, here)) == []

@@ -86,7 +86,7 @@ def test_version_1_beside_an_unused_2(
     """The hybrid layout: controllers of v1, pressure of v2; the whole tree's page cache counts."""
     for controller, files in {
         "cpuacct": {
-            "cpuacct.usage": "2000000\n",
+            "cpuacct.usage_percpu": "1500000 500000 \n",
             "cpuacct.usage_user": "1500000\n",
             "cpuacct.usage_sys": "500000\n",
         },
@@ -119,7 +119,7 @@ def test_version_1_beside_an_unused_2(
     )
     assert first.block == {(8, 0, "read"): 4096, (8, 0, "write"): 512}
     assert first.throttling == (10, 4, 3_000_000) and first.pressure == (1.5, 0.0, 0.0)
-    (tmp_path / "cpuacct/x/cpuacct.usage").write_text("9000000\n")
+    (tmp_path / "cpuacct/x/cpuacct.usage_percpu").write_text("4000000 5000000 \n")
     (tmp_path / "cpu/x/cpu.stat").write_text(
         "nr_periods 9\nnr_throttled 5\nthrottled_time 4000000\n"
     )
