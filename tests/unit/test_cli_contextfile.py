@@ -28,11 +28,15 @@ def test_docker_writes_no_padding_and_a_zip_is_read_too() -> None:
     """docker's tar ends with its last file; both forms of archive are taken."""
     packed = contextfile.pack(Context("old", "ssh://user@far"))
     assert contextfile.unpack(packed.rstrip(b"\0"), "new")[0].host == "ssh://user@far"
-    meta = tarfile.open(fileobj=io.BytesIO(packed)).extractfile("meta.json")
-    assert meta is not None
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("meta.json", meta.read())
+    with (
+        tarfile.open(fileobj=io.BytesIO(packed)) as tar,
+        zipfile.ZipFile(out, "w") as archive,
+    ):
+        for entry in tar:
+            file = tar.extractfile(entry)
+            assert file is not None
+            archive.writestr(entry.name, file.read())
     assert contextfile.unpack(out.getvalue(), "new")[0].host == "ssh://user@far"
 
 
