@@ -83,7 +83,7 @@ class Contexts:
     def put_with(self, context: Context, certificates: dict[str, bytes]) -> None:
         """Make a context, its certificates (by field) kept beside it. Raises InvalidError."""
         folder = self._folder / f"{_checked(context.name)}.tls"
-        paths = {field: str(folder / f"{field}.pem") for field in certificates}
+        paths: Json = {field: str(folder / f"{field}.pem") for field in certificates}
         context = context._replace(**paths)
         context.parsed()
         if certificates:
