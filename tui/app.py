@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -17,13 +20,13 @@ from ..client.hosts import Host, default_host, parse_host
 from . import hostinfo, memory, settings, theme
 from .dialing import Dialer
 from .hostinfo import Figures
+from .keyqueue import KeyQueue
 from .memory import Memory
-from .painting import Narrow
 from .screens.main import MainScreen
 from .settings import Settings
 
 
-class BayApp(Narrow, inherit_bindings=False):
+class BayApp(KeyQueue, inherit_bindings=False):
     """Bayplan's full-screen app; holds no state that matters.
 
     `pace` is the seconds between two looks at the host, None for one look at the start.
@@ -75,6 +78,15 @@ class BayApp(Narrow, inherit_bindings=False):
             memory=self.kept,
         )
 
+    def on_mount(self) -> None:
+        """Who ends the program from outside gets the terminal back all the same."""
+        if not self.is_headless:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)  # a second one ends it
+        self.exit(return_code=128 + signal.SIGTERM)
+
     def get_default_screen(self) -> MainScreen:
         """There is one screen; all others are dialogs over it."""
         return self.main
@@ -113,6 +125,14 @@ class BayApp(Narrow, inherit_bindings=False):
         if wrapped and self._driver is not None:
             self._driver.write(wrapped)
 
+    def _handle_exception(self, error: Exception) -> None:
+        """Something of ours failed: end, and leave what it was to `run`, not to a traceback."""
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
     def on_unmount(self) -> None:
         """The end, by whatever cause: what was not written yet is."""
         self.kept.keep()
@@ -141,7 +161,16 @@ def run(host: Host, read_only: bool = False) -> int:
         chosen = replace(chosen, read_only=True)
     file = memory.path(os.environ) if chosen.restore else None
     app = BayApp(Dialer(host), chosen=chosen, kept=Memory(file))
-    app.run(mouse=chosen.mouse)
+    try:
+        app.run(mouse=chosen.mouse)
+        error: Exception | None = app._exception
+    except Exception as raised:  # whatever it is, the user gets a sentence
+        error = raised
+    if error is not None:
+        from . import crash
+
+        print(crash.sentence(error, crash.keep(error, os.environ)), file=sys.stderr)
+        return 1
     return app.return_code or 0
 
 

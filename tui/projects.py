@@ -59,7 +59,7 @@ def find(model: Model, name: str) -> Project | None:
     return next((one for one in gather(model.containers) if one.name == name), None)
 
 
-def row(project: Project, model: Model, now: float, ascii_only: bool = False) -> Row:
+def row(project: Project, model: Model, now: float) -> Row:
     """The row of one project."""
     up = [one for one in project.members if one["State"] == "running"]
     total = len(project.members)
@@ -77,7 +77,7 @@ def row(project: Project, model: Model, now: float, ascii_only: bool = False) ->
     )
     figures: dict[str, Cell] = {
         "cpu": cell(text.percent(cpu), "bright" if cpu >= 0.05 else "dim") if shares else cell(""),
-        "cpu_line": cell(spark.line(shares, 20, max(25.0, *shares, 0.0), ascii_only), "spark"),
+        "cpu_line": cell(spark.line(shares, 20, max(25.0, *shares, 0.0)), "spark"),
         "memory": cell(text.size(memory), "bright") if memory else cell(""),
     }
     cells = {

@@ -77,11 +77,10 @@ _STATES: dict[str, tuple[str, str, Tone, int]] = {
     "exited": ("○", "exited", "idle", 5),
     "dead": ("✕", "dead", "bad", 6),
 }
-_ASCII = {"●": "*", "↻": "~", "◐": "=", "✕": "x", "◌": ".", "○": "o", "◍": "+"}
 _EXITED = re.compile(r"Exited \((-?\d+)\)")
 
 
-def state(summary: Json, busy: str = "", ascii_only: bool = False) -> tuple[Cell, int]:
+def state(summary: Json, busy: str = "") -> tuple[Cell, int]:
     """A container's state as glyph, word and colour, and its place when sorted by state.
 
     `busy` is what the user just asked of it and the engine has not answered yet.
@@ -98,7 +97,6 @@ def state(summary: Json, busy: str = "", ascii_only: bool = False) -> tuple[Cell
         word = "healthy"
     elif (match := _EXITED.match(status)) and match[1] != "0":
         word, tone = f"exit {match[1]}", "bad"
-    glyph = _ASCII.get(glyph, glyph) if ascii_only else glyph
     return ((f"{glyph} ", tone), (word[:9], tone)), order
 
 
@@ -106,12 +104,12 @@ def _heat(share: float) -> Tone:
     return "bad" if share >= 90 else "warn" if share >= 70 else "bright"
 
 
-def container(summary: Json, model: Model, now: float, ascii_only: bool = False) -> Row:
+def container(summary: Json, model: Model, now: float) -> Row:
     """The row of one container at `now` (seconds since 1970)."""
     name, identifier = container_name(summary), summary["Id"]
     live = summary["State"] in ("running", "paused")
     history = model.samples.get(identifier) if live else None
-    shown, order = state(summary, model.busy.get(identifier, ""), ascii_only)
+    shown, order = state(summary, model.busy.get(identifier, ""))
     networks = list((summary.get("NetworkSettings") or {}).get("Networks") or {})
     image = text.image_name(str(summary.get("Image", "")))
     ready = {
@@ -128,7 +126,7 @@ def container(summary: Json, model: Model, now: float, ascii_only: bool = False)
             "project": cell(projects.name_of(summary), "dim"),
             "command": cell(str(summary.get("Command") or ""), "dim"),
             "id": cell(identifier[:12], "dim"),
-            **_figures(history, ascii_only, float(model.info.get("MemTotal") or 0)),
+            **_figures(history, float(model.info.get("MemTotal") or 0)),
         }
 
     cells = LazyCells(ready, later)
@@ -158,7 +156,7 @@ def _rates(into: float, out: float) -> Cell:
     return ((f"{text.size(into):>5}", "bright"), (f" {text.size(out):>5}", "bright"))
 
 
-def _figures(history: History | None, ascii_only: bool, whole: float) -> dict[str, Cell]:
+def _figures(history: History | None, whole: float) -> dict[str, Cell]:
     """What was measured; `whole` is the host's memory, which is no limit of a container's."""
     if history is None or not history.cpu:
         return dict.fromkeys(_FIGURES, cell("", "dim"))
@@ -168,12 +166,9 @@ def _figures(history: History | None, ascii_only: bool, whole: float) -> dict[st
     sizes = list(history.memory_bars)
     return {
         "cpu": cell(text.percent(cpu), _heat(cpu) if cpu >= 0.05 else "dim"),
-        "cpu_line": cell(spark.line(shares, 20, max(25.0, *shares), ascii_only), "spark"),
+        "cpu_line": cell(spark.line(shares, 20, max(25.0, *shares)), "spark"),
         "memory": cell(text.size(memory), _heat(100 * memory / limit) if limit else "bright"),
-        "memory_line": cell(
-            spark.line(sizes, 20, max(1.0, *sizes) * 1.25, ascii_only),
-            "spark2",
-        ),
+        "memory_line": cell(spark.line(sizes, 20, max(1.0, *sizes) * 1.25), "spark2"),
         "limit": cell(text.size(limit) if limit and (not whole or limit < whole) else "", "dim"),
         "rates": _rates(history.rx[-1], history.tx[-1]),
         "disk": _rates(history.read[-1], history.write[-1]),
@@ -250,10 +245,10 @@ def volume(summary: Json, model: Model, now: float) -> Row:
     return Row(name, cells, sort, name.lower(), not used, summary.get("Labels") or {})
 
 
-def build(kind: str, model: Model, now: float, ascii_only: bool = False) -> list[Row]:
+def build(kind: str, model: Model, now: float) -> list[Row]:
     """All rows of the list `kind`, in the order of the API."""
     if kind == "containers":
-        return [container(one, model, now, ascii_only) for one in model.containers]
+        return [container(one, model, now) for one in model.containers]
     if kind == "images":
         return [row for one in model.images for row in image(one, model, now)]
     if kind == "networks":

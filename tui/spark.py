@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-ASCII = "_.-=+*%#"
 # Dots of a braille cell by column, from the bottom up (U+2800: dots 7,3,2,1 and 8,6,5,4).
 _LEFT = (0x40, 0x04, 0x02, 0x01)
 _RIGHT = (0x80, 0x20, 0x10, 0x08)
 
 
-def line(values: Sequence[float], width: int, top: float, ascii_only: bool = False) -> str:
+def line(values: Sequence[float], width: int, top: float) -> str:
     """The last `width` of `values` as one character each, the newest at the right.
 
     `top` is the value of a full bar; what has not been measured yet is blank.
     """
-    steps = ASCII if ascii_only else BLOCKS
     shown = list(values)[-width:] if width > 0 else []
-    scale = len(steps) / top if top > 0 else 0
-    last = len(steps) - 1
+    scale = len(BLOCKS) / top if top > 0 else 0
+    last = len(BLOCKS) - 1
     levels = [int(value * scale) for value in shown]
-    bars = [steps[0 if level < 0 else level if level < last else last] for level in levels]
+    bars = [BLOCKS[0 if level < 0 else level if level < last else last] for level in levels]
     return "".join(bars).rjust(width)
 
 

@@ -105,6 +105,8 @@ async def test_stop_undo_restart_pause_and_kill(engine: EngineProcess, box: str)
             pilot, lambda: engine.inspect(box)["State"]["StartedAt"] != began, "a restart"
         )
         await becomes(pilot, lambda: not app_of(pilot).main.model.busy, "its end")
+        # The list is read again a moment after the answer: what was "exited" cannot be paused.
+        await becomes(pilot, lambda: known(pilot, box)["State"] == "running", "what it came to")
         await pilot.press("p")
         await becomes(pilot, lambda: known(pilot, box)["State"] == "paused", "a pause")
         await pilot.press("p")

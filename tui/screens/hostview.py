@@ -17,6 +17,7 @@ from ..cells import Column, Row, Span, Tone, cell
 from ..graphs import Lines
 from ..hostfacts import Facts, Reader
 from ..hostinfo import HostHistory
+from ..later import Later
 from ..model import Json, Model, container_name
 from ..source import Source
 from ..widgets.edges import entitle
@@ -69,7 +70,7 @@ class HostView(ModalScreen[None]):
         self.query_one(Table).focus()
         entitle(self.query_one("#hostfigures"), f"[b $accent]{self._title()}[/]", "esc leaves")
         entitle(self.query_one(Table), "Processes and their containers", "↵ goes to the container")
-        self.run_worker(self._serve(), group="host")
+        self.run_worker(Later(self._serve), group="host")
 
     def _title(self) -> str:
         now = self._history.now

@@ -178,7 +178,7 @@ class Lists(Working):
         if self.has_class("-narrow"):
             table.styles.height = None
             return
-        most = max(8, self.size.height * 45 // 100)
+        most = max(8, self.app.size.height * 45 // 100)
         wanted = min(most, max(9, len(table.rows) + 4))
         if table.styles.height is None or table.styles.height.value != wanted:
             table.styles.height = wanted
@@ -195,7 +195,7 @@ class Lists(Working):
         table = self.table(kind)
         shown, total = len(table.rows), self._total(kind)
         if self.has_class("-narrow"):
-            short = self.size.width < 72
+            short = self.app.size.width < 72
             title = " ".join(self._label(one, short) for one in LISTS)
         elif kind == self._second or kind in ("containers", "images") or self.has_class("-wide"):
             title = self._label(kind)

@@ -19,6 +19,7 @@ from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
 from ..keys import Keys
+from ..later import Later
 from ..memory import Memory
 from ..model import KINDS, Model
 from ..palette import Actions
@@ -80,6 +81,7 @@ class MainScreen(Lists):
 
     def compose(self) -> ComposeResult:
         """Lay out all panes; the stylesheet decides which are seen at what size."""
+        self._fit_classes()
         yield HostLine(self.model, self.host, self.source.name)
         yield Static(id="banner")
         with Horizontal(id="deck"):
@@ -98,6 +100,15 @@ class MainScreen(Lists):
         yield Prompt()
         yield Static(id="hints")
 
+    def _fit_classes(self) -> None:
+        """Be what the terminal's size makes of it before the first paint, not from the second."""
+        width, height = self.app.size
+        for size, breaks in (
+            (width, self.app.HORIZONTAL_BREAKPOINTS),
+            (height, self.app.VERTICAL_BREAKPOINTS),
+        ):
+            self.add_class(*self._get_breakpoint_classes(size, breaks or []))
+
     def on_mount(self) -> None:
         """Start reading the engine and the host."""
         self._measure()
@@ -109,7 +120,7 @@ class MainScreen(Lists):
         self.table(self.kind).focus()
         for problem in (*self.settings.problems, *self.keys.problems):
             self.notify(problem, severity="warning", markup=False, timeout=15)
-        self.run_worker(self._serve(), group="feed", exit_on_error=True)
+        self.run_worker(Later(self._serve), group="feed", exit_on_error=True)
 
     async def _serve(self) -> None:
         """Start the engine if none runs, as every client does, then read it for good."""
@@ -207,7 +218,7 @@ class MainScreen(Lists):
         self._follow()
 
     def _arrange(self) -> None:
-        size = self.size
+        size = self.app.size  # before the first layout the screen itself has none
         self.set_class(size.width < SINGLE[0] or size.height < SINGLE[1], "-single")
         self.set_class(self.kind != "containers", "-others")
         for kind in LISTS:
@@ -356,7 +367,7 @@ class MainScreen(Lists):
             letter = "l"
         elif focused is not self.table(self.kind):
             letter = "o"
-        line = f" {self.keys.hints(letter, self.size.width)}"
+        line = f" {self.keys.hints(letter, self.app.size.width)}"
         if self.source.read_only:
             line = f" [$warn]read-only[/] {line}"
         if self.last_command:

@@ -12,6 +12,7 @@ from ...host import clock
 from ...host.errors import BayError
 from .. import text, tree
 from ..cells import Column, Row, cell
+from ..later import Later
 from ..model import Json
 from ..source import Source
 from ..widgets.edges import entitle
@@ -78,7 +79,7 @@ class Snapshots(ModalScreen[None]):
         return self._rows.get(row.id) if row is not None else None
 
     def _do(self, done: str, method: str, path: str, body: Json | None = None) -> None:
-        self.run_worker(self._done(done, method, path, body), group="do")
+        self.run_worker(Later(self._done, done, method, path, body), group="do")
 
     async def _done(self, done: str, method: str, path: str, body: Json | None) -> None:
         try:

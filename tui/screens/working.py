@@ -12,6 +12,7 @@ from textual.worker import Worker
 from ...host.errors import InvalidError
 from .. import forms, tabs
 from ..jobs import Job, Load, Save
+from ..later import Later
 from ..pulls import Pull, Push
 from .acting import Acting
 from .pull import AskImage
@@ -31,7 +32,7 @@ class Working(Acting):
     def begin(self, job: Job, look: bool = True) -> Worker[bool]:
         """Do a job in the background, shown over the screen; whether it worked."""
         self.tell(job.command)
-        worker = self.run_worker(self._run_job(job), group="jobs")
+        worker = self.run_worker(Later(self._run_job, job), group="jobs")
         self.jobs[job] = worker
         if look:
             self._look_at(job)

@@ -8,6 +8,7 @@ from ...host.errors import BayError, NotFoundError
 from .. import tabs, text, tree
 from ..cells import Column
 from ..files import changed_node
+from ..later import Later
 from ..model import Json, Model, container_name
 from ..screens.ask import Ask
 from ..source import Source
@@ -44,7 +45,7 @@ class Changes(Outline):
             self.tree_root = Node("/", "", folder=True)
             self.draw()
         if target:
-            self.run_worker(self._read(target), group="changes", exclusive=True)
+            self.run_worker(Later(self._read, target), group="changes", exclusive=True)
 
     def changed(self) -> None:
         """It may have written more."""
@@ -78,7 +79,7 @@ class Changes(Outline):
 
     def fill(self, node: Node) -> bool:
         """Read the folder `node`."""
-        self.run_worker(self._filled(self._target, node), group="changes-folder")
+        self.run_worker(Later(self._filled, self._target, node), group="changes-folder")
         return True
 
     async def _filled(self, target: str, node: Node) -> None:
@@ -125,7 +126,7 @@ class Changes(Outline):
 
     def _commit(self, reference: str | None) -> None:
         if reference and reference.strip():
-            self.run_worker(self._committed(self._target, reference.strip()), group="commit")
+            self.run_worker(Later(self._committed, self._target, reference.strip()), group="commit")
 
     async def _committed(self, target: str, reference: str) -> None:
         name, colon, tag = reference.rpartition(":")

@@ -11,6 +11,7 @@ from ...host.errors import BayError
 from .. import tree
 from ..cells import Column
 from ..files import VIEWED, Files, explain, shown
+from ..later import Later
 from ..screens.ask import Ask
 from ..source import Source
 from ..text import size
@@ -65,7 +66,7 @@ class FilesTab(Outline):
     def fill(self, node: Node) -> bool:
         """Read the folder `node`."""
         if self._files is not None:
-            self.run_worker(self._fill_node(self._files, node), group="files")
+            self.run_worker(Later(self._fill_node, self._files, node), group="files")
         return True
 
     async def _fill_node(self, files: Files, node: Node) -> None:
@@ -96,7 +97,7 @@ class FilesTab(Outline):
     def view_node(self, node: Node) -> None:
         """Show the file."""
         if self._files is not None:
-            self.run_worker(self._view(self._files, node), group="view", exclusive=True)
+            self.run_worker(Later(self._view, self._files, node), group="view", exclusive=True)
 
     async def _view(self, files: Files, node: Node) -> None:
         from ..screens.viewer import Viewer
@@ -127,7 +128,7 @@ class FilesTab(Outline):
         node, files = self.node, self._files
         if path and path.strip() and node is not None and files is not None:
             to = Path(path.strip()).expanduser()
-            self.run_worker(self._copy_out(files, node, to), group="copy")
+            self.run_worker(Later(self._copy_out, files, node, to), group="copy")
 
     async def _copy_out(self, files: Files, node: Node, to: Path) -> None:
         try:
@@ -151,7 +152,7 @@ class FilesTab(Outline):
         def given(path: str | None) -> None:
             if path and path.strip() and self._files is not None:
                 local = Path(path.strip()).expanduser()
-                self.run_worker(self._copy_in(self._files, local, folder), group="copy")
+                self.run_worker(Later(self._copy_in, self._files, local, folder), group="copy")
 
         self.app.push_screen(Ask("Copy in", question), given)
 

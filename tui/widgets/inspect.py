@@ -12,6 +12,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from ...host.errors import BayError
+from ..later import Later
 from ..source import Source
 from .pane import Pane, Searchable
 
@@ -59,7 +60,7 @@ class Inspect(Tree[Any], Pane, Searchable):
             self._json = None
             self.clear()
         if identifier:
-            self.run_worker(self._read(kind, identifier), group="inspect", exclusive=True)
+            self.run_worker(Later(self._read, kind, identifier), group="inspect", exclusive=True)
 
     def changed(self) -> None:
         """The object may have changed."""

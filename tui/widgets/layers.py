@@ -12,6 +12,7 @@ from ...host.errors import BayError
 from .. import layers, text
 from ..cells import Column
 from ..files import changed_node
+from ..later import Later
 from ..layers import Layer
 from ..source import Source
 from ..tree import Node
@@ -56,7 +57,7 @@ class LayersTab(Horizontal, Pane):
             self._layers = layers.Layers()
             self.table.show([])
             if target:
-                self.run_worker(self._read(kind, target), group="layers", exclusive=True)
+                self.run_worker(Later(self._read, kind, target), group="layers", exclusive=True)
 
     async def _read(self, kind: str, target: str) -> None:
         image = target.partition(" ")[0]
@@ -138,7 +139,7 @@ class LayerFiles(Outline):
 
     def fill(self, node: Node) -> bool:
         """Read the folder `node`."""
-        self.run_worker(self._read(self._layer, node), group="layerfiles")
+        self.run_worker(Later(self._read, self._layer, node), group="layerfiles")
         return True
 
     async def _read(self, layer: tuple[str, int], node: Node) -> None:

@@ -11,6 +11,7 @@ from textual.message import Message
 from ...host.errors import BayError
 from .. import listings
 from ..cells import Cell, Row
+from ..later import Later
 from ..source import Source
 from .pane import Pane, Searchable
 from .table import Table
@@ -43,7 +44,7 @@ class Listing(Table, Pane, Searchable):
             self._target, self.empty = target, ""
             self._take([])
         if target:
-            self.run_worker(self._read(target), group=self.id or "", exclusive=True)
+            self.run_worker(Later(self._read, target), group=self.id or "", exclusive=True)
 
     def tick(self) -> None:
         """Read again, what changes by itself."""

@@ -14,6 +14,7 @@ from textual.markup import escape
 from textual.worker import Worker
 
 from ...host.errors import BayError
+from ..later import Later
 from ..logbuffer import Line, LogBuffer, matches
 from ..logpages import LogPages, after, parts, save, since
 from ..model import Json, Model, container_name
@@ -81,7 +82,7 @@ class Logs(LogView, Pane):
         self.clear("" if self._targets else "No container chosen.")
         self.live, self._start, self._by_time = self.buffer, False, False
         if self._targets:
-            self._worker = self.run_worker(self._serve(), group="logs", exclusive=True)
+            self._worker = self.run_worker(Later(self._serve), group="logs", exclusive=True)
 
     def _called(self, target: str) -> str:
         summary = self._model.container(target)
@@ -153,7 +154,7 @@ class Logs(LogView, Pane):
     def want_older(self) -> None:
         """Fetch the page before the first line."""
         if self._pageable and not self._start:
-            self.run_worker(self._older(), group="pages", exclusive=True)
+            self.run_worker(Later(self._older), group="pages", exclusive=True)
 
     async def _older(self) -> int:
         """Fetch the page before the first line; how many lines it had."""
@@ -176,7 +177,7 @@ class Logs(LogView, Pane):
         """Go on after the page that is shown, or meet what is followed."""
         if self.buffer is not self.live:
             self.following = False
-            self.run_worker(self._newer(), group="pages", exclusive=True)
+            self.run_worker(Later(self._newer), group="pages", exclusive=True)
 
     async def _newer(self) -> None:
         pages, last = self.buffer, self.buffer.get(self.buffer.total - 1)
@@ -215,7 +216,7 @@ class Logs(LogView, Pane):
         """Go to the first line the engine has of the log."""
         self.action_first()
         if self._pageable and not self._since:
-            self.run_worker(self._beginning(), group="pages", exclusive=True)
+            self.run_worker(Later(self._beginning), group="pages", exclusive=True)
 
     async def _beginning(self) -> None:
         lines = await self._fetch(self._pages(self._targets[0]).beginning())
@@ -230,7 +231,7 @@ class Logs(LogView, Pane):
         """No match here any more: look through the pages before, until one has it."""
         if direction > 0 or not self._pageable or self._start:
             return False
-        self.run_worker(self._hunt(), group="pages", exclusive=True)
+        self.run_worker(Later(self._hunt), group="pages", exclusive=True)
         return True
 
     async def _hunt(self) -> None:
@@ -275,7 +276,8 @@ class Logs(LogView, Pane):
         if path and path.strip():
             query = self.query_text if self.only != ALL else ""
             readers = [(self._called(one), self._pages(one)) for one in self._targets]
-            self.run_worker(self._write(Path(path.strip()).expanduser(), readers, query))
+            to = Path(path.strip()).expanduser()
+            self.run_worker(Later(self._write, to, readers, query))
 
     async def _write(self, path: Path, readers: list[tuple[str, LogPages]], query: str) -> None:
         try:

@@ -8,6 +8,7 @@ from textual.strip import Strip
 from ...host.errors import BayError
 from .. import tabs
 from ..graphs import Lines, panel
+from ..later import Later
 from ..model import DAY, History, Json, Model, recall
 from ..source import Source
 from .pane import Pane
@@ -74,7 +75,7 @@ class Stats(Toned, Pane, can_focus=True):
         self.post_message(Pane.Told())
 
     def _ask(self) -> None:
-        self.run_worker(self._read(self._container), group="stats", exclusive=True)
+        self.run_worker(Later(self._read, self._container), group="stats", exclusive=True)
 
     async def _read(self, container: str) -> None:
         try:

@@ -282,7 +282,10 @@ class Table(Toned, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
+        top = self._top
         self._keep_visible()
+        if top != self._top:
+            self.refresh()
 
     def on_focus(self) -> None:
         """The cursor shows strongly."""
