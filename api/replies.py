@@ -56,6 +56,9 @@ class Stream:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             await self.end()
+        elif self.response.prepared and self._call.request.transport is not None:
+            # Its status has gone: all that can still be told is that this was not all.
+            self._call.request.transport.abort()
 
     async def _start(self) -> None:
         if self.response.prepared:
@@ -99,8 +102,12 @@ async def stream_bytes(
     content_type: str,
     headers: dict[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Answer with these bytes as they come."""
-    async with closing(chunks), Stream(call, content_type, headers) as stream:
-        async for chunk in chunks:
-            await stream.write(chunk)
+    """Answer with these bytes as they come; an error before the first has its own status."""
+    stream = Stream(call, content_type, headers)
+    async with closing(chunks):
+        chunk = await anext(chunks, None)
+        async with stream:
+            while chunk is not None:
+                await stream.write(chunk)
+                chunk = await anext(chunks, None)
     return stream.response

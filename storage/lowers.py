@@ -20,12 +20,14 @@ def is_opaque(path: str | bytes | Path) -> bool:
 
 
 def visible(lowers: Sequence[Path]) -> list[Path]:
-    """`lowers`, top first, down to one whose root is opaque.
+    """`lowers`, top first, each once, down to one whose root is opaque.
 
-    The kernel looks for the mark when it looks up a name, and nobody looks up the root.
+    An image may have a layer twice, which overlayfs refuses (ELOOP): all that the lower one has,
+    and all that it hides, the upper one has and hides as well. As for the mark: the kernel looks
+    for it when it looks up a name, and nobody looks up the root.
     """
-    shown = []
-    for path in lowers:
+    shown: list[Path] = []
+    for path in dict.fromkeys(lowers):
         shown.append(path)
         if is_opaque(path):
             break

@@ -14,6 +14,7 @@ from ...storage.tarheader import Entry
 from ...storage.tarstream import TarStream
 from ...storage.tarwriter import END, header, padding
 from .below import Below
+from .inner import Inner
 from .modes import Mode
 from .tree import Node, Shelf, Tree
 
@@ -225,20 +226,21 @@ class LayerTar:
         Raises InvalidError for a damaged archive.
         """
         yield from self.folders(target)
+        inner = Inner(self._below, target)
         for entry in stream:
             parts = [part for part in entry.name.split(b"/") if part not in (b"", b".")]
             if b".." in parts:
                 raise InvalidError(f"cannot unpack {entry.shown}: it would leave the archive")
             if not parts or parts[-1].startswith(b".wh."):
                 continue
-            wanted = b"/".join([target, *parts]) if target else b"/".join(parts)
-            above = self._below.real(wanted.rpartition(b"/")[0])
+            above = inner.real(parts[:-1])
             yield from self.folders(above)
             place = above + b"/" + parts[-1] if above else parts[-1]
-            yield from self._member(entry, stream, place, target, owned)
+            inner.put(place, entry.link if entry.kind == tar.SYMLINK else None)
+            yield from self._member(entry, stream, place, inner, owned)
 
     def _member(
-        self, entry: Entry, stream: TarStream, place: bytes, target: bytes, owned: bool
+        self, entry: Entry, stream: TarStream, place: bytes, inner: Inner, owned: bool
     ) -> Iterator[bytes]:
         look = self._look
         made = replace(entry, name=place, mtime=look.time(entry.mtime), sparse=None, real_size=0)
@@ -247,15 +249,14 @@ class LayerTar:
         if look.mode is not None and entry.kind != tar.SYMLINK:
             made.mode = look.mode.apply(entry.mode, entry.kind == tar.DIRECTORY)
         if entry.kind == tar.DIRECTORY:
-            if place in self._made and place == target:
+            if place in self._made and place == inner.top:
                 return
             self._made.add(place)
             made.name += b"/"
         elif entry.kind == tar.HARDLINK:
-            link = b"/".join(p for p in entry.link.split(b"/") if p not in (b"", b".", b".."))
-            link = target + b"/" + link if target else link
-            above, slash, base = link.rpartition(b"/")
-            made.link = self._below.real(above) + slash + base if above else link
+            *folders, base = [p for p in entry.link.split(b"/") if p not in (b"", b".", b"..")]
+            above = inner.real(folders)
+            made.link = above + b"/" + base if above else base
         elif entry.kind == tar.REGULAR:
             yield from self._payload(entry, made, stream)
             return

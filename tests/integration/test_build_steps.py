@@ -166,6 +166,28 @@ def test_add_of_a_git_repository(kitchen: Kitchen, tmp_path: Path) -> None:
     assert not (tmp_path / "clone/.git").exists()
 
 
+def test_equal_copies_give_one_layer_twice(kitchen: Kitchen) -> None:
+    """overlayfs refuses a layer that is named twice: a step, and a container, need it once."""
+    kitchen.files({"a": "x"})
+    image = kitchen.image("FROM base\nCOPY a /\nCOPY a /\nRUN cat /a > /b\n")
+    assert kitchen.sh(image, "cat /a /b") == "xx"
+
+
+def test_an_archive_s_own_links_stay_in_its_destination(
+    kitchen: Kitchen,
+) -> None:
+    """What lies below them goes where they lead in the destination, as under chroot(2) there."""
+    with tarfile.open(kitchen.folder / "t.tar", "w") as archive:
+        for name, link in (("up", ".."), ("far", "/etc"), ("up/a/f", ""), ("far/passwd", "")):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+            archive.addfile(entry)
+    image = kitchen.image("FROM base\nADD t.tar /to/\n")
+    assert kitchen.sh(image, "cd /to; find . -type f | sort") == "./a/f\n./etc/passwd\n"
+    told = kitchen.sh(image, "readlink /to/up /to/far; test -s /etc/passwd && echo kept")
+    assert told == "..\n/etc\nkept\n"
+
+
 def test_dockerignore(kitchen: Kitchen) -> None:
     kitchen.files({
         "keep/a": "", "keep/b.log": "", "drop/a": "", "drop/kept": "", "x.log": "",

@@ -171,6 +171,16 @@ def test_the_image_s_own_folders_keep_their_looks_under_the_engine_s_files(store
         assert (merged / "etc/hosts").exists() and not store.snapshots.changes(name)
 
 
+def test_a_layer_may_be_there_twice(store: Store) -> None:
+    """As of two equal COPYs, or of old images' empty layers; it hides what it hid before."""
+    one = layer(store, member("f", data=b"one"), member(".wh.gone"))
+    two = layer(store, member("f", data=b"two"), member("g", data=b"two"))
+    store.snapshots.create("c", [layer(store, member("gone")), one, two, one, one])
+    merged = store.snapshots.mount("c")
+    assert (merged / "f").read_bytes() == b"one" and (merged / "g").read_bytes() == b"two"
+    assert not (merged / "gone").exists()
+
+
 def test_changes_see_through_layers(store: Store) -> None:
     low = layer(store, folder("a"), member("a/x"), member("a/y"), folder("b"), member("b/z"))
     top = layer(store, member("a/.wh.x"), member(".wh.b"), member("n"))

@@ -58,7 +58,9 @@ class Side:
         assert created.returncode == 0, created.stderr.decode()
         made = created.stdout.decode().strip()
         try:
-            data = self.run("export", made).stdout
+            done = self.run("export", made)
+            assert done.returncode == 0 and done.stdout, f"export: {done.stderr.decode()}"
+            data = done.stdout
         finally:
             self.run("rm", "-f", made)
         files = {}
