@@ -133,7 +133,8 @@ def take_over(call: Call, content_type: str) -> RawConnection:
     # aiohttp may have paused it because of the body that was read.
     transport.resume_reading()
     if call.request.headers.get("Upgrade"):
-        head = ["HTTP/1.1 101 UPGRADED", "Connection: Upgrade", "Upgrade: tcp"]
+        wanted = "h2c" if call.request.headers["Upgrade"] == "h2c" else "tcp"
+        head = ["HTTP/1.1 101 UPGRADED", "Connection: Upgrade", f"Upgrade: {wanted}"]
     else:
         head = ["HTTP/1.1 200 OK"]
     head.append(f"Content-Type: {content_type}")

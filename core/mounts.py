@@ -215,9 +215,9 @@ def _point(point: Json, entry: Json) -> Json:
     if point["RW"]:
         words.append("rw")
     else:
-        # Mounts below a read-only one are read-only too, as in Docker since 25. Below a file
-        # there is none, and crun refuses to look (1.8, "Not a directory").
-        alone = options.get("ReadOnlyNonRecursive") or os.path.isfile(point["Source"])
+        # Mounts below a read-only one are read-only too, as in Docker since 25. Below a file or a
+        # socket there is none, and crun refuses to look (1.8, "Not a directory").
+        alone = options.get("ReadOnlyNonRecursive") or not os.path.isdir(point["Source"])
         words.append("ro" if alone else "rro")
     words.append(point.get("Propagation") or "rprivate")
     return {

@@ -15,6 +15,7 @@ _MODULES = (
     "execs",
     "images",
     "build",
+    "buildkit",
     "networks",
     "volumes",
     "unsupported",

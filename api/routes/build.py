@@ -18,6 +18,7 @@ from ..call import Call, decode_auth
 from ..progress import Report, with_progress
 from ..replies import empty, reply
 from ..router import route
+from .buildkit import NO_BUILDKIT
 from .images import body
 
 _NUMBERS = {
@@ -61,10 +62,7 @@ async def _none_is_here(call: Call) -> bool:
 
 def _request(call: Call, uncached: bool) -> Request:
     if call.text("version") == "2":
-        raise UnsupportedError(
-            "BuildKit builds are not supported: use the classic builder (DOCKER_BUILDKIT=0) or"
-            " `bay build`"
-        )
+        raise UnsupportedError(NO_BUILDKIT)
     if call.flag("squash"):
         raise UnsupportedError("squash is not supported: layers stay as the steps made them")
     if call.text("outputs"):
@@ -131,8 +129,7 @@ def _host(call: Call) -> Json:
         host["ExtraHosts"] = hosts
     if ulimits := _json(call, "ulimits", list):
         host["Ulimits"] = ulimits
-    options = _json(call, "securityopt", list) if call.text("securityopt") else []
-    if options:
+    if options := [one for one in call.texts("securityopt") if one]:
         host["SecurityOpt"] = options
     return host
 

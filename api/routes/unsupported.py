@@ -1,4 +1,4 @@
-"""What Docker's API has and this engine does not: swarm, plugins, BuildKit's sessions."""
+"""What Docker's API has and this engine does not: swarm, plugins."""
 
 from __future__ import annotations
 
@@ -28,13 +28,6 @@ async def _no_plugin(call: Call) -> web.StreamResponse:
     raise UnsupportedError("plugins are not supported: this engine's drivers are built in")
 
 
-async def _no_buildkit(call: Call) -> web.StreamResponse:
-    raise UnsupportedError(
-        "BuildKit sessions are not supported: use the classic builder (DOCKER_BUILDKIT=0) or"
-        " `bay build`"
-    )
-
-
 def _register(noun: str, handler: Handler) -> None:
     for method in _METHODS:
         route(method, f"/{noun}")(handler)
@@ -50,5 +43,3 @@ async def plugins(call: Call) -> web.StreamResponse:
 for _noun in ("swarm", "nodes", "services", "tasks", "secrets", "configs"):
     _register(_noun, _no_swarm)
 _register("plugins", _no_plugin)
-_register("session", _no_buildkit)
-_register("grpc", _no_buildkit)

@@ -18,6 +18,7 @@ from ..bridge import Inflow
 from ..registry.cancel import Cancel
 from ..registry.crew import Crew
 from . import copying, fetching
+from .gitclone import Git
 from .parser import Dockerfile, parse
 from .request import Request
 from .tree import Sums, Tree
@@ -35,7 +36,8 @@ async def receive(
     if request.local is not None:
         root = request.local
     elif request.remote and copying.is_git(_git(request.remote)):
-        root = await fetching.clone(_git(request.remote), root)
+        keep = request.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") in ("1", "true")
+        root = await Git.of(request, keep=keep).clone(_git(request.remote), root)
     elif request.remote:
         text = await _remote(request, root, folder)
     else:

@@ -13,7 +13,6 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...host.errors import BayError, InvalidError, NoSpaceError
@@ -22,20 +21,13 @@ from ..registry.crew import Crew
 from . import copying
 from .below import Below
 from .copying import CopyFlags, Destination, Item
+from .gitclone import Git
 from .job import Job
 from .tree import Found, Tree
 
 _BLOCK = 1 << 20
 _TIMEOUT = 60
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-# git asks nobody, and no configuration or hook of this host takes part.
-_GIT_ENV = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
-    "GIT_ALLOW_PROTOCOL": "http:https:ssh:git:file",
-}
 
 
 def is_remote(source: str) -> bool:
@@ -49,8 +41,9 @@ async def fetch(
     """Bring a remote source of ADD into the job's folder. Raises InvalidError, BayError."""
     folder = job.new_folder("add")
     if copying.is_git(source):
-        await clone(source, folder / "tree", keep_git=flags.keep_git, checksum=flags.checksum)
-        tree = Tree(folder / "tree", source)
+        git = Git.of(job.request, keep=flags.keep_git)
+        place = await git.clone(source, folder / "tree", flags.checksum)
+        tree = Tree(place, source)
         nodes = await job.work(lambda: list(tree.walk("")))
         return [Item(where.real, tree, Found("", "", True), nodes, is_folder=True)]
     if many and not where.is_folder:
@@ -110,86 +103,6 @@ def _download(url: str, path: Path, checksum: str, cancel: Cancel) -> str:
             moment = email.utils.parsedate_to_datetime(stamp).timestamp()
     os.utime(path, (moment, moment))
     return kind
-
-
-@dataclass(frozen=True)
-class Repository:
-    """`https://host/x.git#ref:folder`, taken apart; empty for what is not said."""
-
-    url: str
-    ref: str
-    folder: str
-
-    @classmethod
-    def parse(cls, text: str) -> Repository:
-        """Read a repository's address as Docker has it."""
-        url, _, fragment = text.partition("#")
-        ref, _, folder = fragment.partition(":")
-        if re.match(r"(github|gitlab)\.com/", url):
-            url = f"https://{url}"
-        if url.startswith("-") or ref.startswith("-"):
-            raise InvalidError(f"invalid git repository: {text}")
-        return cls(url, ref, folder)
-
-
-async def clone(address: str, target: Path, *, keep_git: bool = False, checksum: str = "") -> Path:
-    """Check a repository out at `target`; the folder it names in it.
-
-    Raises InvalidError, BayError with git's own words.
-    """
-    repository = Repository.parse(address)
-    target.mkdir(mode=0o755)
-    await _git(target, "init", "-q")
-    await _git(target, "remote", "add", "origin", repository.url)
-    wanted = repository.ref or "HEAD"
-    try:
-        await _git(target, "fetch", "-q", "--depth=1", "origin", wanted)
-        commit = "FETCH_HEAD"
-    except BayError:
-        # Not every server gives a commit by its number: then all is fetched.
-        if not _COMMIT.fullmatch(wanted):
-            raise
-        await _git(target, "fetch", "-q", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*")
-        commit = wanted
-    await _git(target, "checkout", "-q", "--detach", commit)
-    head = (await _git(target, "rev-parse", "HEAD")).strip()
-    if checksum and not head.startswith(checksum.removeprefix("sha1:")):
-        raise InvalidError(f"expected checksum to match {checksum}, got {head}")
-    if (target / ".gitmodules").exists():
-        await _git(target, "submodule", "update", "-q", "--init", "--recursive", "--depth=1")
-    if not keep_git:
-        from ...host import files
-
-        await asyncio.to_thread(files.remove_tree, target / ".git")
-    place = Path(os.path.normpath(target / repository.folder.lstrip("/")))
-    real = Path(os.path.realpath(place))
-    if target not in (real, *real.parents) or not real.is_dir():
-        raise InvalidError(f"{repository.folder} is no folder of {repository.url}")
-    return real
-
-
-async def _git(folder: Path, *arguments: str) -> str:
-    environment = {**os.environ, **_GIT_ENV}
-    try:
-        running = await asyncio.create_subprocess_exec(
-            "git", "-c", "core.hooksPath=/dev/null", *arguments, cwd=folder, env=environment,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise BayError("git is not installed on the engine's host: apt-get install git") from None
-    try:
-        out, err = await running.communicate()
-    except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(running.pid, 9)
-        await running.wait()
-        raise
-    if running.returncode:
-        words = err.decode(errors="replace").strip().splitlines()
-        reason = words[-1] if words else f"it ended with {running.returncode}"
-        raise BayError(f"git {arguments[0]} failed: {reason}")
-    return out.decode(errors="replace")
 
 
 async def chunks_of(path: Path) -> AsyncIterator[bytes]:

@@ -156,12 +156,8 @@ class LayerTar:
         found = self._below.lstat(place)
         if found is None:
             return
+        # A file in the place of a folder hides it, and all that is in it.
         is_folder, was_folder = stat.S_ISDIR(node.stat.st_mode), stat.S_ISDIR(found.st_mode)
-        if was_folder and not is_folder:
-            raise InvalidError(
-                f'cannot overwrite directory "/{os.fsdecode(place)}" with non-directory '
-                f'"{os.fsdecode(node.place)}"'
-            )
         if is_folder and not was_folder and not stat.S_ISLNK(found.st_mode):
             raise InvalidError(f"cannot copy to non-directory: /{os.fsdecode(place)}")
 

@@ -136,7 +136,8 @@ class Prepared:
             raise NotFoundError(f"the ssh agent's socket {path} is not there")
         target = mount.target or "/run/buildkit/ssh_agent.0"
         self.environment["SSH_AUTH_SOCK"] = target
-        return [_bound(Path(path), target, True)]
+        # Writable: who connects to a socket writes to it.
+        return [_bound(Path(path), target, False)]
 
     async def _file(self, data: bytes, mode: int, uid: int, gid: int, undo: AsyncExitStack) -> Path:
         """A file of the run root, which a reboot takes away at the latest."""

@@ -145,27 +145,6 @@ ADD --checksum=sha256:{"0" * 64} {url} /never
         server.server_close()
 
 
-def test_add_of_a_git_repository(kitchen: Kitchen, tmp_path: Path) -> None:
-    import subprocess
-
-    repository = tmp_path / "r.git-src"
-    repository.mkdir()
-    git = ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@t"]
-    for words in (["init", "-q"], ["checkout", "-q", "-b", "main"]):
-        subprocess.run([*git, *words], check=True)
-    (repository / "sub").mkdir()
-    (repository / "sub/file").write_text("from git\n")
-    for words in (["add", "."], ["commit", "-q", "-m", "x"]):
-        subprocess.run([*git, *words], check=True)
-    import asyncio
-
-    from bayplan.core.build import fetching
-
-    place = asyncio.run(fetching.clone(f"file://{repository}#main:sub", tmp_path / "clone"))
-    assert (place / "file").read_text() == "from git\n"
-    assert not (tmp_path / "clone/.git").exists()
-
-
 def test_equal_copies_give_one_layer_twice(kitchen: Kitchen) -> None:
     """overlayfs refuses a layer that is named twice: a step, and a container, need it once."""
     kitchen.files({"a": "x"})
@@ -400,3 +379,10 @@ def test_a_single_file_is_bound_read_only(kitchen: Kitchen, tmp_path: Path) -> N
     (tmp_path / "one").write_text("bound\n")
     argv = ("run", "--rm", "-v", f"{tmp_path}/one:/run/x/one:ro", kitchen.base, "cat", "/run/x/one")
     assert kitchen.engine.bay(*argv, check=True).stdout == "bound\n"
+
+
+def test_a_socket_is_bound_read_only(kitchen: Kitchen) -> None:
+    """As monitoring containers have the engine's own."""
+    words = ("-v", f"{kitchen.engine.socket}:/s:ro", "--network", "none", "--rm")
+    done = kitchen.engine.bay("run", *words, kitchen.base, "test", "-S", "/s")
+    assert done.returncode == 0, done.stderr

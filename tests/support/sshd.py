@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .waiting import wait_until
@@ -65,3 +68,25 @@ class Sshd:
         self._child.terminate()
         self._child.wait(timeout=30)
         self._log.close()
+
+
+@contextmanager
+def ssh_agent(socket_path: Path, key: Path | None = None) -> Iterator[Path]:
+    """OpenSSH's agent at this socket, which holds a key if one is given."""
+    child = subprocess.Popen(["ssh-agent", "-D", "-a", socket_path], stdout=subprocess.DEVNULL)
+    try:
+        # 1: it answers, and has no keys yet.
+        wait_until(lambda: agent_command(socket_path, "-l") in (0, 1), "ssh-agent")
+        if key is not None:
+            assert agent_command(socket_path, "-q", str(key)) == 0
+        yield socket_path
+    finally:
+        child.terminate()
+        child.wait(timeout=30)
+
+
+def agent_command(socket_path: Path, *words: str) -> int:
+    """The exit code of ssh-add with these words."""
+    environment = {**os.environ, "SSH_AUTH_SOCK": str(socket_path)}
+    argv = ["ssh-add", *words]
+    return subprocess.run(argv, env=environment, capture_output=True, check=False).returncode
