@@ -20,6 +20,7 @@ from ..host.threads import offload
 from ..storage.images import Image
 from ..storage.reference import Reference
 from ..storage.store import Store
+from ..storage.unpackers import WORTH
 from .registry.crew import Crew, each, follow, outlast_failed
 from .registry.download import Download, DownloadEndedError
 from .registry.endpoints import Registries
@@ -132,9 +133,12 @@ class Pulls:
         # An image may have the same layer twice, the empty one for example.
         layers = list({diff_id: one for one, diff_id in found.layers}.items())
         with self._store.layers.lease(*found.diff_ids):
+            here = await offload(self._store.layers.all)
             for _, descriptor in layers:
                 report.say("Pulling fs layer", descriptor.short)
-            transfer = _Transfer(self, crew, found.repository, report)
+            missing = [one.size for diff_id, one in layers if diff_id not in here]
+            await offload(self._store.layers.expect, sum(size >= WORTH for size in missing))
+            transfer = _Transfer(self, crew, found.repository, report, sum(missing))
             # The largest first: the last to end is then a small one. Bottom to top for equals.
             order = sorted(layers, key=lambda pair: -pair[1].size)
             await each(transfer.layer(diff_id, one) for diff_id, one in order)
@@ -190,7 +194,10 @@ class Pulls:
 class _Transfer:
     """The layers of one pull."""
 
-    def __init__(self, pulls: Pulls, crew: Crew, repository: Repository, report: Reporter) -> None:
+    def __init__(
+        self, pulls: Pulls, crew: Crew, repository: Repository, report: Reporter, size: int
+    ) -> None:
+        self._size = size
         self._pulls = pulls
         self._crew = crew
         self._repository = repository
@@ -247,11 +254,13 @@ class _Transfer:
                 unpacking = self._crew.start(
                     self._pulls.store.layers.apply,
                     diff_id,
-                    download.chunks(),
+                    download if descriptor.size >= WORTH else download.chunks(),
                     descriptor.media_type,
                     # The store checks sha256; the diff id alone proves the content just as well.
                     blob_digest=descriptor.digest if "sha256:" in descriptor.digest else None,
                     on_progress=extracting.at,
+                    # Threads of its own only help a layer that the others would not wait for.
+                    ahead=2 * descriptor.size > self._size,
                 )
                 await self._fetched(fetching, unpacking)
             self._report.say("Download complete", descriptor.short)

@@ -8,7 +8,6 @@ A layer is in the table only when it is whole and both its digests were verified
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import tempfile
 import threading
@@ -19,16 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..host import syscalls
-from ..host.errors import ConflictError, InvalidError, NotFoundError
+from ..host.errors import ConflictError, NotFoundError
 from . import digests, oldlinks
-from .ahead import read_ahead
-from .applier import Applier
 from .db import Database
-from .inflate import Readable, Source, inflate, is_compressed, layer_type
-from .journal import Journal, replay
+from .growing import Growing
+from .inflate import Readable, layer_type
+from .journal import replay
 from .settling import Settling
-from .tarstream import TarStream
 from .trash import Trash
+from .unpackers import Unpackers
+from .unpacking import Unpacked
 
 _SCHEMA = """
 CREATE TABLE layers (
@@ -41,6 +40,8 @@ CREATE TABLE layer_blobs (
 );
 CREATE INDEX layer_blobs_digest ON layer_blobs (digest);
 """
+
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,16 @@ class Layers:
         root.mkdir(mode=0o700, exist_ok=True)
         db.migrate("layers", [_SCHEMA])
         self.settling = Settling(root, db)
+        self._unpackers = Unpackers(root)
+
+    def close(self) -> None:
+        """Stop what works in the background."""
+        self.settling.close()
+        self._unpackers.close()
+
+    def expect(self, count: int) -> None:
+        """So many large layers are about to come: be ready for as many of them at once as pays."""
+        self._unpackers.warm(min(count, os.cpu_count() or 1))
 
     def path(self, diff_id: str) -> Path:
         """The unpacked folder, an overlayfs lower directory: never write to it."""
@@ -134,29 +145,34 @@ class Layers:
     def apply(
         self,
         diff_id: str | None,
-        chunks: Iterable[bytes] | Readable,
+        source: Iterable[bytes] | Readable | Growing,
         media_type: str | None = None,
         *,
         blob_digest: str | None = None,
         on_progress: Callable[[int], None] | None = None,
+        ahead: bool = True,
     ) -> LayerInfo:
         """Unpack a layer from its tar, compressed or not, and keep it.
 
         Both digests are verified before the layer can be seen; `diff_id` None takes what comes.
         `media_type` is what a manifest calls the blob, by default what its bytes show it to be.
         `on_progress` gets the count of compressed bytes read so far; what it raises aborts. A
-        layer that is here already is not read again. Blocks for as long as it takes; a second
-        call for the same layer waits for the first. Raises InvalidError for a bad archive or a
-        wrong digest, NoSpaceError.
+        layer that is here already is not read again. What is large is unpacked by another
+        process; `ahead` False has it use a single thread, where there is more to do at once.
+        Blocks for as long as it takes; a second call for the same layer waits for the first.
+        Raises InvalidError for a bad archive or a wrong digest, NoSpaceError.
         """
         with self._one_at_a_time(diff_id), self.settling.making():
             if diff_id is not None and self.has(diff_id):
                 return self.info(diff_id)
             temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=self._root))
             try:
-                unpacked = _unpack(temporary, chunks, on_progress)
+                if isinstance(source, Growing):
+                    unpacked = self._unpackers.unpack(temporary, source, on_progress, ahead=ahead)
+                else:
+                    unpacked = self._unpackers.feed(temporary, _chunks(source), on_progress)
                 unpacked.verify(diff_id, blob_digest)
-                self._commit(temporary, unpacked, unpacked.blob(media_type))
+                self._commit(temporary, unpacked, _blob(unpacked, media_type))
             finally:
                 if temporary.exists():
                     self._trash.put(temporary)
@@ -182,7 +198,7 @@ class Layers:
             self.info(diff_id)
             temporary = Path(tempfile.mkdtemp(prefix="tmp-", dir=self._root))
             try:
-                unpacked = _unpack(temporary, chunks, None)
+                unpacked = self._unpackers.feed(temporary, iter(chunks), None)
                 unpacked.verify(diff_id, None)
                 # As a new layer: until it is on the disk, a power cut makes it suspect.
                 changed = "UPDATE layers SET boot=?, size=?, tar_size=? WHERE diff_id=?"
@@ -193,7 +209,7 @@ class Layers:
                     syscalls.exchange(str(temporary), str(target))
                 else:
                     os.rename(temporary, target)
-                blob = unpacked.blob(media_type)
+                blob = _blob(unpacked, media_type)
                 if blob is not None:
                     self.add_blob(diff_id, blob)
             finally:
@@ -316,82 +332,14 @@ class Layers:
         return gone
 
 
-@dataclass(frozen=True)
-class Unpacked:
-    """What came out of a stream: its digests and sizes."""
-
-    diff_id: str
-    blob_digest: str
-    blob_size: int
-    size: int
-    tar_size: int
-    head: bytes
-
-    def blob(self, media_type: str | None) -> BlobInfo | None:
-        """The compressed form it came in; None when it came uncompressed, or as no layer may."""
-        media_type = media_type or layer_type(self.head)
-        if self.blob_digest == self.diff_id or media_type is None:
-            return None
-        return BlobInfo(self.blob_digest, self.blob_size, media_type)
-
-    def verify(self, diff_id: str | None, blob_digest: str | None) -> None:
-        """Raise InvalidError unless both digests, where given, are those found."""
-        if blob_digest is not None and blob_digest != self.blob_digest:
-            raise InvalidError(
-                f"layer verification failed for digest {blob_digest}: got {self.blob_digest}"
-            )
-        if diff_id is not None and diff_id != self.diff_id:
-            raise InvalidError(
-                f"wrong diff id calculated on extraction: {self.diff_id} instead of {diff_id}"
-            )
+def _chunks(source: Iterable[bytes] | Readable) -> Iterator[bytes]:
+    read = getattr(source, "read", None)
+    return iter(source) if read is None else iter(lambda: read(_BLOCK), b"")  # type: ignore[arg-type] # getattr() above tells the two apart
 
 
-def _unpack(
-    folder: Path, chunks: Iterable[bytes] | Readable, on_progress: Callable[[int], None] | None
-) -> Unpacked:
-    """Unpack a stream into `folder`/fs, with its journal."""
-    blob_hash, tar_hash = hashlib.sha256(), hashlib.sha256()
-    blob_size = tar_size = 0
-
-    def seen(data: bytes) -> None:
-        nonlocal blob_size
-        blob_hash.update(data)
-        blob_size += len(data)
-        if on_progress is not None:
-            on_progress(blob_size)
-
-    def tapped(inflated: Iterator[bytes]) -> Iterator[bytes]:
-        nonlocal tar_size
-        for piece in inflated:
-            tar_size += len(piece)
-            # An uncompressed tar is hashed as it comes in.
-            if is_compressed(source.head):
-                tar_hash.update(piece)
-            yield piece
-
-    source = Source(chunks, seen)
-    root = folder / "fs"
-    root.mkdir()
-    root.chmod(0o755)
-    with Journal(folder) as journal:
-        with (
-            Applier(root, journal=journal) as applier,
-            contextlib.closing(read_ahead(inflate(source))) as inflated,
-            contextlib.closing(read_ahead(tapped(inflated))) as pieces,
-        ):
-            applier.apply(TarStream(pieces, journal))
-        journal.finish()
-    if applier.waiting:
-        oldlinks.keep(folder, applier.waiting)
-    for _ in iter(lambda: source.read(1 << 20), b""):
-        pass
-    if not is_compressed(source.head):
-        tar_hash = blob_hash
-    return Unpacked(
-        "sha256:" + tar_hash.hexdigest(),
-        "sha256:" + blob_hash.hexdigest(),
-        blob_size,
-        applier.size,
-        tar_size,
-        source.head,
-    )
+def _blob(unpacked: Unpacked, media_type: str | None) -> BlobInfo | None:
+    """The compressed form it came in; None when it came uncompressed, or as no layer may."""
+    media_type = media_type or layer_type(unpacked.head)
+    if unpacked.blob_digest == unpacked.diff_id or media_type is None:
+        return None
+    return BlobInfo(unpacked.blob_digest, unpacked.blob_size, media_type)

@@ -65,7 +65,7 @@ class Store:
 
     def close(self) -> None:
         """Close it. Snapshots stay mounted: their containers run on."""
-        self.layers.settling.close()
+        self.layers.close()
         self.trash.close()
         self.db.close()
         os.close(self._lock)

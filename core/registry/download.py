@@ -71,13 +71,37 @@ class Download:
     def chunks(self) -> Iterator[bytes]:
         """The blob from its first byte, as it arrives; raises what ended the transfer early."""
         place = 0
-        while (size := self._await(place)) > place:
+        while (size := self.reach(place)) > place:
             self._cancel.check()
             data = os.pread(self._fd, min(_CHUNK, size - place), place)
             if not data:
                 raise BayError(f"the download {self._path} was cut from outside")
             place += len(data)
             yield data
+
+    @property
+    def size(self) -> int:
+        """How many bytes the file will have, as the manifest says."""
+        return self.descriptor.size
+
+    def fileno(self) -> int:
+        """The file's descriptor, once `reach` has returned."""
+        return self._fd
+
+    def reach(self, place: int) -> int:
+        """Wait until there is more than `place` bytes, or no more to come; the file's length."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._written > place or self._finished or self._failure is not None
+            )
+            if self._written <= place:
+                self._check()
+            return self._written
+
+    def check(self) -> None:
+        """Raise what ended the transfer, for whoever reads on after its end."""
+        self._cancel.check()
+        self._check()
 
     def close(self) -> None:
         """Let go of the file, once both threads have ended; what is in it stays."""
@@ -170,13 +194,3 @@ class Download:
             self._changed.notify_all()
         if written is not None:
             self._progress(written)
-
-    def _await(self, place: int) -> int:
-        """Wait until there is more than `place` bytes, or no more to come; the file's length."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._written > place or self._finished or self._failure is not None
-            )
-            if self._written <= place:
-                self._check()
-            return self._written

@@ -1,0 +1,276 @@
+"""The processes that unpack layers, started when there is something worth it.
+
+An engine that dies leaves none: they end when their socket does. Until the last of them has ended
+they hold a lock on the folder of the layers, for which the next engine waits before it sweeps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import itertools
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..host import errors
+from ..host.errors import BayError, ConflictError
+from .growing import Growing
+from .unpacking import Unpacked, unpack
+from .unpackworker import GROWN, PACKET
+
+# Compressed bytes from which a layer is worth another process.
+WORTH = 2 << 20
+# Seconds an idle process is kept, and those to wait for the processes of an engine that died.
+_IDLE = 5.0
+_PATIENCE = 30.0
+# Milliseconds between two looks whether the work is still wanted.
+_LOOK = 200
+_PIPE = 1 << 20
+
+
+class Unpackers:
+    """Unpacks into folders below `root`. Thread-safe; its methods block."""
+
+    def __init__(self, root: Path) -> None:
+        self._fence = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._timer: threading.Timer | None = None
+        try:
+            _wait_for_all(self._fence, root)
+        except BaseException:
+            os.close(self._fence)
+            raise
+
+    def unpack(
+        self,
+        folder: Path,
+        source: Growing,
+        on_progress: Callable[[int], None] | None,
+        *,
+        ahead: bool,
+    ) -> Unpacked:
+        """What `unpacking.unpack` does, in another process, which has ended if this raises."""
+        source.reach(0)
+        with self._worker() as worker:
+            return worker.follow(folder, source, on_progress, ahead)
+
+    def feed(
+        self, folder: Path, chunks: Iterator[bytes], on_progress: Callable[[int], None] | None
+    ) -> Unpacked:
+        """The same for what only this process can read: through a pipe, if it is worth it."""
+        first: list[bytes] = []
+        size = 0
+        for chunk in chunks:
+            first.append(chunk)
+            size += len(chunk)
+            if size >= WORTH:
+                with self._worker() as worker:
+                    return worker.feed(folder, itertools.chain(first, chunks), on_progress)
+        return unpack(folder, first, on_progress)
+
+    def warm(self, count: int) -> None:
+        """Have so many processes start, which takes them a tenth of a second, for work to come."""
+        for _ in range(count - len(self._idle)):
+            self._keep(_Worker(self._fence))
+
+    @contextlib.contextmanager
+    def _worker(self) -> Iterator[_Worker]:
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is not None and not worker.lives:
+            worker.end()
+            worker = None
+        worker = worker or _Worker(self._fence)
+        try:
+            yield worker
+        except BaseException:
+            worker.end()
+            raise
+        self._keep(worker)
+
+    def _keep(self, worker: _Worker) -> None:
+        with self._lock:
+            self._idle.append(worker)
+            if self._timer is None:
+                self._timer = threading.Timer(_IDLE, self._trim)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """End all that are idle; nobody may be unpacking any more."""
+        with self._lock:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        self._trim()
+        os.close(self._fence)
+
+    def _trim(self) -> None:
+        with self._lock:
+            self._timer = None
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.end()
+
+
+class _Worker:
+    """One process, and our end of its socket."""
+
+    def __init__(self, fence: int) -> None:
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                self._child = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "bayplan.storage.unpackworker"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    # Its descriptor carries the lock that the next engine waits for.
+                    pass_fds=[fence],
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._line.close()
+            raise BayError(f"cannot start a process to unpack in: {error.strerror}") from error
+
+    def follow(
+        self,
+        folder: Path,
+        source: Growing,
+        on_progress: Callable[[int], None] | None,
+        ahead: bool,
+    ) -> Unpacked:
+        """Unpack a file while it grows."""
+        self._order(folder, source.fileno(), source.size, ahead)
+        place = 0
+        while place < source.size:
+            place = source.reach(place)
+            self._tell_grown()
+            if (unpacked := self._hear(on_progress, 0)) is not None:
+                return unpacked
+        while (unpacked := self._hear(on_progress, _LOOK)) is None:
+            source.check()
+        return unpacked
+
+    def feed(
+        self, folder: Path, chunks: Iterator[bytes], on_progress: Callable[[int], None] | None
+    ) -> Unpacked:
+        """Unpack what the chunks make up, handed over through a pipe."""
+        theirs, ours = os.pipe()
+        try:
+            try:
+                fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PIPE)
+                self._order(folder, theirs, None, True)
+            finally:
+                os.close(theirs)
+            for chunk in chunks:
+                if (unpacked := self._hear(on_progress, 0)) is not None:
+                    return unpacked
+                if not _fill(ours, chunk):
+                    break  # it will say why it wants no more
+        except BaseException:
+            # Before the pipe is closed: half an archive is not to be taken for a whole one.
+            self.end()
+            raise
+        finally:
+            os.close(ours)
+        while (unpacked := self._hear(on_progress, -1)) is None:
+            pass
+        return unpacked
+
+    def _order(self, folder: Path, fd: int, size: int | None, ahead: bool) -> None:
+        job = {"folder": str(folder), "size": size, "ahead": ahead}
+        try:
+            socket.send_fds(self._line, [json.dumps(job).encode()], [fd])
+        except ConnectionError:
+            raise self._lost() from None
+
+    def _lost(self) -> BayError:
+        return BayError(
+            f"the process that unpacked a layer ended early (status {self.end()}): is there enough"
+            " memory? Try again"
+        )
+
+    def _tell_grown(self) -> None:
+        try:
+            self._line.send(GROWN, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass  # it has such words waiting
+        except ConnectionError:
+            raise self._lost() from None
+
+    def _hear(self, on_progress: Callable[[int], None] | None, wait: int) -> Unpacked | None:
+        """Take what the process said, waiting for the first word at most `wait` ms (-1: long)."""
+        poll = select.poll()
+        poll.register(self._line, select.POLLIN)
+        while poll.poll(wait):
+            try:
+                data = self._line.recv(PACKET)
+            except ConnectionError:
+                data = b""
+            if not data:
+                raise self._lost()
+            if data.isdigit():
+                wait = 0
+                if on_progress is not None:
+                    on_progress(int(data))
+                continue
+            return _result(data)
+        return None
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process is still there."""
+        return self._child.poll() is None
+
+    def end(self) -> int:
+        """End the process, whatever it does, and wait for that; its exit status."""
+        self._line.close()
+        self._child.kill()
+        code: int = self._child.wait()
+        return code
+
+
+def _fill(pipe: int, data: bytes) -> bool:
+    """Write all of `data`; False when nobody reads any more."""
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(pipe, view) :]
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def _result(data: bytes) -> Unpacked:
+    answer = json.loads(data)
+    if "errno" in answer:
+        raise OSError(answer["errno"], answer["message"])
+    if "error" in answer:
+        kind = getattr(errors, answer["error"], BayError)
+        raise kind(answer["message"])
+    return Unpacked(**{**answer, "head": bytes.fromhex(answer["head"])})
+
+
+def _wait_for_all(fence: int, root: Path) -> None:
+    """Wait for those of an engine that died, and hold the lock with those that are to come."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(fence, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise ConflictError(
+                    f"a process of an engine that died still unpacks below {root}: wait for its end"
+                ) from None
+            time.sleep(0.02)
+    fcntl.flock(fence, fcntl.LOCK_SH)
