@@ -29,15 +29,26 @@ class App:
         `-H`, else `--context`, else `BAY_HOST`, else `BAY_CONTEXT`, else the context chosen with
         `bay context use`, else the engine of this machine. Raises InvalidError, NotFoundError.
         """
-        given = self.options["host"]
-        if given and self.options["context"]:
+        given = self._one("host")
+        if given and self._one("context"):
             raise InvalidError("conflicting options: cannot specify both --host and --context")
-        if not (given or self.options["context"]):
+        if not (given or self._one("context")):
             given = os.environ.get("BAY_HOST", "")
         if given:
-            return parse_host(given, self._tls())
+            return self.parsed(given)
         name = self.context_name
         return default_host() if name == "default" else self.contexts.get(name).parsed()
+
+    def parsed(self, address: str) -> Host:
+        """The host at an address, with the options' TLS. Raises InvalidError."""
+        return parse_host(address, self._tls())
+
+    def _one(self, flag: str) -> str:
+        """The value of a flag that only the screen takes more than once."""
+        given = self.options[flag]
+        if len(given) > 1:
+            raise InvalidError(f"specify only one --{flag}: only the screen takes more")
+        return str(given[0]) if given else ""
 
     @cached_property
     def contexts(self) -> Contexts:
@@ -49,11 +60,16 @@ class App:
     @property
     def context_name(self) -> str:
         """The context in use; `default` when an address is given instead."""
-        if self.options["context"]:
-            return str(self.options["context"])
+        if given := self._one("context"):
+            return given
         if self.options["host"] or os.environ.get("BAY_HOST"):
             return "default"
-        return os.environ.get("BAY_CONTEXT") or self.config.form("currentContext") or "default"
+        return os.environ.get("BAY_CONTEXT") or self.chosen_context or "default"
+
+    @property
+    def chosen_context(self) -> str:
+        """The context chosen with `bay context use`, "" for none."""
+        return str(self.config.form("currentContext") or "")
 
     @cached_property
     def client(self) -> Client:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 GLOBAL_FLAGS = (
     switch("debug", "Show the whole traceback of an error", "D"),
-    text("host", "Engine to connect to: unix:///path, tcp://host:port, ssh://user@host", "H"),
-    text("context", "Context to use (see `bay context`)", "c"),
+    many("host", "Engine to connect to: unix:///path, tcp://host:port, ssh://user@host", "H"),
+    many("context", "Context to use (see `bay context`)", "c", kind="string"),
     text("config", "Folder of the client's settings"),
     switch("tls", "Use TLS; implied by --tlsverify"),
     text("tlscacert", "Trust only certificates signed by this CA"),

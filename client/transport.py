@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from ..host.light import TYPE_CHECKING
+from ..host.light import TYPE_CHECKING, Sequence
 from .errors import UnreachableError
 from .hosts import Host, Tls
 
@@ -52,7 +52,7 @@ class Link:
 def connect(host: Host) -> Link:
     """Connect to `host`. Raises UnreachableError, with the OSError as its cause for a socket."""
     if host.kind == "ssh":
-        return _ssh(host)
+        return open_ssh(host)
     if host.kind == "tcp":
         return _tls(host) if host.tls else Link(_tcp(host))
     # The C part of the module: its Python part takes enum and selectors 8 ms to import.
@@ -124,32 +124,42 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def ssh_argv(host: Host) -> list[str]:
-    """The command that reaches the engine of `host`: its own `bay` passes the bytes on."""
+def ssh_target(host: Host) -> list[str]:
+    """ssh's words for who and where."""
+    user = ["-l", host.user] if host.user else []
+    port = ["-p", str(host.port)] if host.port else []
+    return [*user, *port, "--", host.name]
+
+
+def ssh_argv(host: Host, options: Sequence[str] = ()) -> list[str]:
+    """The command that reaches the engine of `host`: its own `bay` passes the bytes on.
+
+    Of an option that is there twice ssh takes the first, so those of `options`.
+    """
     import shlex
 
-    argv = ["ssh", "-T", "-o", "ConnectTimeout=30"]
-    if host.user:
-        argv += ["-l", host.user]
-    if host.port:
-        argv += ["-p", str(host.port)]
+    argv = ["ssh", "-T", *options, "-o", "ConnectTimeout=30"]
     remote = ["bay"]
     if host.path:
         remote += ["-H", shlex.quote(f"unix://{host.path}")]
-    return [*argv, "--", host.name, *remote, "engine", "dial-stdio"]
+    return [*argv, *ssh_target(host), *remote, "engine", "dial-stdio"]
 
 
-def _ssh(host: Host) -> Link:
-    """One ssh process per connection, over a socket pair so that both ends are one real socket."""
+def open_ssh(host: Host, options: Sequence[str] = (), stderr: int | None = None) -> Link:
+    """One ssh process per connection, over a socket pair so that both ends are one real socket.
+
+    `stderr` is as for Popen.
+    """
     import socket
     import subprocess
 
     ours, theirs = socket.socketpair()
     try:
         process = subprocess.Popen(
-            ssh_argv(host),
+            ssh_argv(host, options),
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
+            stderr=stderr,
             env={**os.environ, "LC_ALL": "C"},
         )
     except OSError as error:

@@ -8,15 +8,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.screen import Screen
 
-from ..client.hosts import Host, default_host, parse_host
+from ..client.hosts import Host
 from . import hostinfo, memory, settings, theme
 from .dialing import Dialer
 from .hostinfo import Figures
@@ -24,6 +25,9 @@ from .keyqueue import KeyQueue
 from .memory import Memory
 from .screens.main import MainScreen
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .fleet import Named, Place
 
 
 class BayApp(KeyQueue, inherit_bindings=False):
@@ -49,6 +53,7 @@ class BayApp(KeyQueue, inherit_bindings=False):
         pace: float | None = 1.0,
         chosen: Settings | None = None,
         kept: Memory | None = None,
+        places: Sequence[Place] = (),
     ) -> None:
         # Textual chooses here, before it knows our theme, how it drops the colours: with its other
         # way the terminal's default colours both become black.
@@ -69,14 +74,19 @@ class BayApp(KeyQueue, inherit_bindings=False):
             self._filters.append(Ascii())
         if chosen.slow_link:
             self.animation_level = "none"
-        self.main = MainScreen(
-            dialer,
-            read_host=read_host,
-            clock=clock,
-            pace=pace * 3 if pace and chosen.slow_link else pace,
-            settings=chosen,
-            memory=self.kept,
-        )
+        more: dict[str, Any] = {
+            "read_host": read_host,
+            "clock": clock,
+            "pace": pace * 3 if pace and chosen.slow_link else pace,
+            "settings": chosen,
+            "memory": self.kept,
+        }
+        if len(places) > 1:
+            from .screens.fleet import FleetScreen
+
+            self.main: MainScreen = FleetScreen(places, **more)
+        else:
+            self.main = MainScreen(dialer, **more)
 
     def on_mount(self) -> None:
         """Who ends the program from outside gets the terminal back all the same."""
@@ -154,13 +164,26 @@ def wrap_copy(text: str, environment: os._Environ[str] | dict[str, str]) -> str:
     return ""
 
 
-def run(host: Host, read_only: bool = False) -> int:
-    """Run the app against the engine at `host`; the exit code of the process."""
-    chosen = settings.load(settings.path(os.environ))
+def run(
+    host: Host,
+    read_only: bool = False,
+    others: Sequence[Named] = (),
+    chosen: Settings | None = None,
+) -> int:
+    """Run the app against the engine at `host`; the exit code of the process.
+
+    `others` are all hosts of a screen of several. `chosen` are the settings, if read already.
+    """
+    chosen = chosen or settings.load(settings.path(os.environ))
     if read_only:
         chosen = replace(chosen, read_only=True)
     file = memory.path(os.environ) if chosen.restore else None
-    app = BayApp(Dialer(host), chosen=chosen, kept=Memory(file))
+    places: Sequence[Place] = ()
+    if len(others) > 1:
+        from .fleet import named
+
+        places = named(others)
+    app = BayApp(Dialer(host), chosen=chosen, kept=Memory(file), places=places)
     try:
         app.run(mouse=chosen.mouse)
         error: Exception | None = app._exception
@@ -172,9 +195,3 @@ def run(host: Host, read_only: bool = False) -> int:
         print(crash.sentence(error, crash.keep(error, os.environ)), file=sys.stderr)
         return 1
     return app.return_code or 0
-
-
-def main(host: str | None = None, read_only: bool = False) -> int:
-    """Run the app against `host` (`unix:///…`, `ssh://…`, `tcp://…`), else BAY_HOST, else here."""
-    address = host or os.environ.get("BAY_HOST")
-    return run(parse_host(address) if address else default_host(), read_only)

@@ -7,12 +7,15 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..client.errors import UnreachableError
-from ..client.transport import Link, connect, tls_context
+from ..client.transport import tls_context
 
 if TYPE_CHECKING:
     from ..client.hosts import Host
+    from ..client.transport import Link
+    from .sshlink import Dialled
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+CONNECT = 10.0  # seconds
 
 
 class Dialer:
@@ -21,6 +24,7 @@ class Dialer:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._closing: set[asyncio.Task[None]] = set()
+        self._ssh_links: Dialled | None = None
 
     @property
     def name(self) -> str:
@@ -31,6 +35,10 @@ class Dialer:
     def can_start(self) -> bool:
         """Whether this is the engine of this machine, which a client may start."""
         return self.host.local
+
+    def reason(self) -> str:
+        """Why the last connection ended, where ssh said so; else ""."""
+        return self._ssh_links.reason() if self._ssh_links is not None else ""
 
     async def start(self) -> None:
         """Start the engine and wait for its socket. Raises UnreachableError when it can't be."""
@@ -49,7 +57,14 @@ class Dialer:
             if host.kind == "unix":
                 return await asyncio.open_unix_connection(host.path)
             context = tls_context(host.tls) if host.tls else None
-            return await asyncio.open_connection(host.name, host.port, ssl=context)
+            opened = asyncio.open_connection(host.name, host.port, ssl=context)
+            streams = await asyncio.wait_for(opened, CONNECT)
+            _watch(streams[1].get_extra_info("socket"))
+            return streams
+        except TimeoutError as error:
+            raise UnreachableError(
+                f"Cannot connect to the engine at {host}: no answer for {CONNECT:.0f} s"
+            ) from error
         except OSError as error:
             reason = error.strerror or str(error)
             if isinstance(error, PermissionError):
@@ -57,19 +72,33 @@ class Dialer:
             raise UnreachableError(f"Cannot connect to the engine at {host}: {reason}") from error
 
     async def _ssh(self) -> Streams:
-        link = await asyncio.to_thread(connect, self.host)
+        if self._ssh_links is None:
+            from .sshlink import Dialled
+
+            self._ssh_links = Dialled(self.host)
+        links = self._ssh_links
+        link = await asyncio.to_thread(links.open)
         sock = socket.socket(fileno=link.socket.detach())
         reader, writer = await asyncio.open_connection(sock=sock)
-        task = asyncio.create_task(_collect(writer, link))
+        task = asyncio.create_task(_collect(writer, link, links))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return reader, writer
 
 
-async def _collect(writer: asyncio.StreamWriter, link: Link) -> None:
+def _watch(sock: socket.socket) -> None:
+    """Have the kernel notice within half a minute that a network is gone (tcp(7))."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 25_000)
+
+
+async def _collect(writer: asyncio.StreamWriter, link: Link, links: Dialled) -> None:
     """End the ssh process when its connection is closed."""
     try:
         await writer.wait_closed()
     except OSError:
         pass  # it was cut rather than closed: the process goes all the same
-    await asyncio.to_thread(link.close)
+    await asyncio.to_thread(links.close, link)

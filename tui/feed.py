@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..client.errors import UnreachableError
+from ..client.errors import ProtocolError, UnreachableError
 from ..host.errors import BayError
 from .model import KEEP, KINDS, Happening, History, Json, Model, history_of, recall
 from .source import Source
@@ -46,13 +46,16 @@ class Feed:
         self,
         source: Source,
         model: Model,
-        changed: Callable[[str], None],
+        changed: Callable[[str], object],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
         self.source = source
         self.model = model
-        self._changed = changed
+        self.told = changed
+        # The most seconds between two attempts to reach the engine.
+        self.longest = 4.0
+        self._again = asyncio.Event()
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._cpu: dict[str, tuple[float, float]] = {}
@@ -62,20 +65,31 @@ class Feed:
         self._dirty.update(kinds or KINDS)
         self._wake.set()
 
+    def retry(self) -> None:
+        """Try at once to reach an engine that is waited for."""
+        self._again.set()
+
     async def run(self) -> None:
         """Serve until cancelled: connect, read, and when the engine goes, say so and try again."""
         pause = 0.25
         while True:
             try:
                 await self._connected()
-            except* (BayError, OSError, ValueError) as group:
+            except* (BayError, OSError, ValueError, KeyError, TypeError, AttributeError) as group:
                 first = _first(group)
+                if isinstance(first, (KeyError, TypeError, AttributeError)):
+                    # One strange engine must not take the screen from the others.
+                    first = ProtocolError(
+                        f"What answers at {self.source.name} speaks another language: {first!r}"
+                    )
                 lost = self.model.link == "up"
                 self.model.link = "lost" if lost or self.model.link == "lost" else "down"
                 self.model.trouble = str(first) or type(first).__name__
-                pause = 0.25 if lost else min(4.0, pause * 1.6)
-            self._changed("link")
-            await asyncio.sleep(pause)
+                pause = 0.25 if lost else min(self.longest, pause * 1.6)
+            self.told("link")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._again.wait(), pause)
+            self._again.clear()
 
     async def _connected(self) -> None:
         version, info = await asyncio.gather(self.source.get("/version"), self.source.get("/info"))
@@ -87,7 +101,7 @@ class Feed:
             # The lists are read after the subscription began, so that no change falls between.
             await self._refresh(set(KINDS))
             self.model.link, self.model.trouble = "up", ""
-            self._changed("link")
+            self.told("link")
             group.create_task(self._follow(events))
             group.create_task(self._refresher())
             group.create_task(self._sample())
@@ -102,7 +116,7 @@ class Feed:
             name = (actor.get("Attributes") or {}).get("name") or str(actor.get("ID", ""))[:12]
             when = event.get("timeNano", 0) / 1e9 or float(event.get("time", 0))
             self.model.events.append(Happening(when, kind, action, str(name)))
-            self._changed("events")
+            self.told("events")
         raise UnreachableError(f"The engine at {self.source.name} went away")
 
     async def _refresher(self) -> None:
@@ -126,7 +140,7 @@ class Feed:
             setattr(self.model, kind, reply)
             if kind == "containers":
                 self.model.forget_gone()
-            self._changed(kind)
+            self.told(kind)
 
     async def _list(self, kind: str) -> list[Json]:
         if kind == "containers":
@@ -146,7 +160,7 @@ class Feed:
             await self._poll()
             return
         await self._recall(history)
-        self._changed("samples")
+        self.told("samples")
         async with self.source.lines("/bay/samples/stream") as ticks:
             async for tick in ticks:
                 when = tick["time"] / 1e9
@@ -154,7 +168,7 @@ class Feed:
                     self._track(identifier).add(when, sample)
                     if count % SLICE == 0:  # a key pressed meanwhile does not wait for all of them
                         await asyncio.sleep(0)
-                self._changed("samples")
+                self.told("samples")
         raise UnreachableError(f"The engine at {self.source.name} stopped sending samples")
 
     def _track(self, identifier: str) -> History:
@@ -175,7 +189,7 @@ class Feed:
             started = time.monotonic()
             running = [one["Id"] for one in self.model.running()]
             await asyncio.gather(*(self._ask(identifier, gate) for identifier in running))
-            self._changed("samples")
+            self.told("samples")
             await asyncio.sleep(max(0.2, 1 - (time.monotonic() - started)))
 
     async def _ask(self, identifier: str, gate: asyncio.Semaphore) -> None:

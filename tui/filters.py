@@ -2,6 +2,7 @@
 
 web            in the row as it is, or its letters in order within one word: `shdb` is shop-db
 /^web-[0-9]+/  a regular expression, case ignored
+project:name   of that compose project; host:name of that host, where there are several
 label:key      a label that is set; label:key=value one of that value
 !word          what does not match; before any of the others
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 PROJECT = "com.docker.compose.project"
+HOST = "bayplan.host"  # of rows of several hosts; no object has it
 Labels = Mapping[str, str]
 Test = Callable[[str, Labels], bool]
 
@@ -51,6 +53,8 @@ def _test(word: str) -> Test:
         return _labelled(word.removeprefix("label:"))
     if word.startswith("project:"):
         return _labelled(f"{PROJECT}={word.removeprefix('project:')}")
+    if word.startswith("host:"):
+        return _labelled(f"{HOST}={word.removeprefix('host:')}")
     if len(word) > 1 and word.startswith("/"):
         pattern = re.compile(word[1:].removesuffix("/"), re.IGNORECASE)
         return lambda row, labels: pattern.search(row) is not None

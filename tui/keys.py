@@ -158,6 +158,7 @@ TABLE = (
     ),
     Key("percent_sign", "jobs", "what is under way", "Lists", "%"),
     Key("H", "app.host", "the host", "Screen"),
+    Key("at", "hosts", "all hosts, one of them", "Screen", "@"),
     Key("colon", "app.command_palette", "all commands", "Screen", ":"),
     Key("question_mark,f1", "help", "this help", "Screen", "?", hint="cinvplso", brief="help"),
     Key("ctrl+l", "app.repaint", "draw it anew", "Screen", "^l"),

@@ -26,7 +26,10 @@ _SWITCHES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """`theme` "" lets the terminal decide; `keys` maps an action's name to its keys."""
+    """`theme` "" lets the terminal decide; `keys` maps an action's name to its keys.
+
+    `hosts` are addresses and names of contexts, shown where no other host is given.
+    """
 
     theme: str = ""
     mouse: bool = True
@@ -36,6 +39,7 @@ class Settings:
     restore: bool = True
     confirm: frozenset[str] = CONFIRMED
     keys: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -88,6 +92,10 @@ def _one(key: str, value: Any) -> dict[str, Any]:
         return {"ascii_only": value == "ascii"}
     if key == "confirm":
         return {"confirm": _confirm(value)}
+    if key == "hosts":
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise ValueError(f"hosts is a list of addresses and names of contexts, not {value!r}")
+        return {"hosts": tuple(value)}
     if key == "keys":
         if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
             raise ValueError('[keys] has lines such as restart = "ctrl+r"')

@@ -55,8 +55,9 @@ class Wire:
 class Source:
     """A client of one engine; `name` is how the host is shown, `dial` opens a connection."""
 
-    def __init__(self, dial: Dial, name: str) -> None:
+    def __init__(self, dial: Dial, name: str, reason: Callable[[], str] = str) -> None:
         self._dial = dial
+        self._reason = reason
         self.name = name
         # Refuses whatever could change something, before it is sent.
         self.read_only = False
@@ -169,7 +170,11 @@ class Source:
             return await read_head(streams[0]), streams
         except OSError as error:
             streams[1].close()
-            raise UnreachableError(f"The engine at {self.name} closed the connection") from error
+            why = self._reason()
+            said = f"Cannot reach {self.name}: {why}" if why else ""
+            raise UnreachableError(
+                said or f"The engine at {self.name} closed the connection"
+            ) from error
         except BaseException:
             streams[1].close()
             raise

@@ -25,6 +25,7 @@ class Step:
     query: dict[str, Any] = field(default_factory=dict)
     body: Json | None = None
     stage: int = 0
+    host: str = ""  # which of several hosts it is for; "" where there is one
 
     def at(self, stage: int) -> Step:
         """The same, in another stage: those of a lower one are done before."""

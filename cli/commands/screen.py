@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+import os
+
+from ...client.hosts import Host, default_host
+from ...host.errors import BayError
 from ..app import App
 
 
 def open_screen(app: App) -> int:
-    """Open the screen on the engine the options name; its exit code."""
-    # The engine is started, if need be, before the screen covers what there is to say about it.
-    app.client.get("/_ping")
-    from ...tui.app import main
+    """Open the screen on the engines the options or the settings name; its exit code.
 
-    return main(str(app.host), read_only=bool(app.options["read-only"]))
+    Raises BayError for a host that can't be understood, or a single one that doesn't answer.
+    """
+    from ...tui import settings
+
+    chosen = settings.load(settings.path(os.environ))
+    hosts = _hosts(app, chosen.hosts)
+    read_only = bool(app.options["read-only"])
+    if len(hosts) < 2:
+        if hosts:
+            app.host = hosts[0][2]
+        # The engine is started, if need be, before the screen covers what there is to say of it.
+        app.client.get("/_ping")
+    from ...tui.app import run
+
+    return run(hosts[0][2] if hosts else app.host, read_only, hosts, chosen)
+
+
+def _hosts(app: App, by_default: tuple[str, ...]) -> list[tuple[str, str, Host]]:
+    """(context, address, host) of each; none where there is only what every verb would take."""
+    options = app.options
+    words = [(False, one) for one in options["host"]] + [(True, one) for one in options["context"]]
+    if len(words) == 1:
+        return []
+    environment = os.environ.get("BAY_HOST") or os.environ.get("BAY_CONTEXT")
+    if not words and not environment and not app.chosen_context:
+        words = [("/" not in one and app.contexts.exists(one), one) for one in by_default]
+    return [_host(app, name if context else "", name) for context, name in dict.fromkeys(words)]
+
+
+def _host(app: App, context: str, address: str) -> tuple[str, str, Host]:
+    try:
+        if not context:
+            return "", address, app.parsed(address)
+        if context == "default":
+            return context, context, default_host()
+        return context, context, app.contexts.get(context).parsed()
+    except BayError as error:
+        raise type(error)(f"{address}: {error}") from error

@@ -60,6 +60,7 @@ def test_a_short_command_imports_nothing_heavy(words: list[str]) -> None:
         (["run", "-p", "x", "y"], 125, "invalid containerPort"),
         (["-H", "npipe://x", "ps"], 1, "unable to parse docker host"),
         (["--context", "none", "ps"], 1, 'context "none" does not exist'),
+        (["-H", "unix:///a", "-H", "unix:///b", "ps"], 1, "specify only one --host"),
     ],
 )
 def test_failures(

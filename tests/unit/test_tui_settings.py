@@ -22,6 +22,7 @@ read-only = true
 slow-link = true
 restore = false
 confirm = ["stop", "remove"]
+hosts = ["default", "ssh://root@far"]
 [keys]
 restart = "ctrl+r"
 """
@@ -41,6 +42,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         restore=False,
         confirm=frozenset({"stop", "remove"}),
         keys={"restart": "ctrl+r"},
+        hosts=("default", "ssh://root@far"),
     )
 
 
@@ -57,6 +59,7 @@ def test_without_a_file_all_is_as_by_default(tmp_path: Path) -> None:
         ("confirm = ['everything']", "confirm is 'always'"),
         ("colour = 'blue'", "no setting 'colour'"),
         ("keys = 'vi'", "[keys]"),
+        ("hosts = 'far'", "hosts is a list"),
     ],
 )
 def test_a_mistake_is_said_and_costs_only_itself(line: str, said: str, tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import work
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 from ...host.errors import BayError, NotFoundError
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ..forms import Form
 
 
+Answer = TypeVar("Answer")
+
+
 class Acting(Screen[None]):
     """The half of the main screen that changes the engine's world; the other half shows it."""
 
@@ -54,6 +57,24 @@ class Acting(Screen[None]):
     def detail(self) -> Detail:
         """The pane about the chosen object."""
         return self.query_one(Detail)
+
+    @property
+    def shell(self) -> Shell:
+        """The terminals into the containers."""
+        return self.detail.query_one(Shell)
+
+    def under_cursor(self, kind: str) -> str:
+        """The id of what the cursor stands on in the list `kind`, "" for nothing."""
+        row = self.table(kind).current
+        return row.id if row is not None else ""
+
+    def chosen(self, kind: str) -> list[str]:
+        """The ids of what is marked in a list, else of what the cursor stands on."""
+        return self.table(kind).chosen
+
+    async def ask(self, dialog: ModalScreen[Answer]) -> Answer | None:
+        """Show a dialog; its answer."""
+        return await self.app.push_screen_wait(dialog)
 
     def redraw(self, kind: str) -> None:
         """Draw the list `kind` anew from the model."""
@@ -84,7 +105,7 @@ class Acting(Screen[None]):
     # --- verbs
 
     def _targets(self) -> list[Json]:
-        found = [self.model.container(one) for one in self.table("containers").chosen]
+        found = [self.model.container(one) for one in self.chosen("containers")]
         return [one for one in found if one is not None]
 
     def action_do(self, verb: str) -> None:
@@ -99,11 +120,11 @@ class Acting(Screen[None]):
         if self.kind == "containers":
             return verbs.container(verb, self._targets())
         if self.kind == "projects":
-            found = [projects.find(self.model, one) for one in self.table("projects").chosen]
+            found = [projects.find(self.model, one) for one in self.chosen("projects")]
             deeds = [projects.deed(verb, one, self.model) for one in found if one is not None]
             return verbs.together([one for one in deeds if one is not None])
         if verb == "remove":
-            return verbs.remove_other(self.kind, self.table(self.kind).chosen, self.model)
+            return verbs.remove_other(self.kind, self.chosen(self.kind), self.model)
         return None
 
     @work
@@ -114,7 +135,7 @@ class Acting(Screen[None]):
         if deed.question and not asked:
             deed = verbs.with_options(deed, {name: on for name, _, on in deed.options})
         elif deed.question:
-            answer = await self.app.push_screen_wait(Confirm(deed))
+            answer = await self.ask(Confirm(deed))
             if answer is None:
                 return
             deed = verbs.with_options(deed, answer)
@@ -123,13 +144,17 @@ class Acting(Screen[None]):
     async def _carry_out(self, deed: Deed) -> None:
         self.table(self.kind).clear_marks()
         self.tell(deed.command)
-        failed = await carry_out(deed, self.source, self.model, lambda: self.redraw("containers"))
+        failed = await self._perform(deed)
         if deed.undo is not None and len(failed) < len(deed.steps):
             self._undo.append(deed.undo)
         for text in failed[:3]:
             self.complain(text, f"{deed.title} failed")
         if len(failed) > 3:
             self.complain(f"and {len(failed) - 3} more")
+
+    async def _perform(self, deed: Deed) -> list[str]:
+        """Send the steps of a deed; the sentences of those that failed."""
+        return await carry_out(deed, self.source, self.model, lambda: self.redraw("containers"))
 
     @work
     async def action_undo(self) -> None:
@@ -147,7 +172,7 @@ class Acting(Screen[None]):
         """Show a form; what it made, None when it was left."""
         from .form import FormDialog
 
-        return await self.app.push_screen_wait(FormDialog(form))
+        return await self.ask(FormDialog(form))
 
     @work
     async def action_ask(self, about: str) -> None:
@@ -162,11 +187,11 @@ class Acting(Screen[None]):
             self.feed.touch()
 
     def _form(self, about: str) -> Form | None:
-        row = self.table(self.kind).current
-        container = self.model.container(row.id) if row and self.kind == "containers" else None
-        network = next((one for one in self.model.networks if row and one["Id"] == row.id), None)
-        if about == "tag" and row is not None and self.kind == "images":
-            return forms.tag(*forms.image_called(row.id))
+        here = self.under_cursor(self.kind)
+        container = self.model.container(here) if self.kind == "containers" else None
+        network = next((one for one in self.model.networks if one["Id"] == here), None)
+        if about == "tag" and here and self.kind == "images":
+            return forms.tag(*forms.image_called(here))
         if about in ("connect", "disconnect") and (container or network):
             make = forms.connect if about == "connect" else forms.disconnect
             return make(self.model, container, network)
@@ -191,7 +216,7 @@ class Acting(Screen[None]):
         except BayError as error:
             self.complain(error)
             return
-        chosen = await self.app.push_screen_wait(Prune(wastes))
+        chosen = await self.ask(Prune(wastes))
         if chosen:
             await self._carry_out(prune.deed(chosen))
             self.feed.touch()
@@ -209,13 +234,13 @@ class Acting(Screen[None]):
             self.call_after_refresh(self._open_shell, kind, command, new)
 
     async def _open_shell(self, kind: Kind, command: list[str] | None, new: bool) -> None:
-        shell = self.query_one(Shell)
+        shell = self.shell
         if await shell.open(kind, command, new=new):
             shell.focus()
 
     async def action_fullscreen(self) -> None:
         """Give the real terminal to the container's shell, until ctrl+]; elsewhere, zoom."""
-        shell = self.query_one(Shell)
+        shell = self.shell
         if self.kind != "containers" or self.detail.tab != "shell":
             self.action_zoom()
             return
@@ -234,14 +259,14 @@ class Acting(Screen[None]):
 
     def on_terminal_released(self) -> None:
         """ctrl+]: the keyboard goes back to the list."""
-        self.query_one(Shell).release()
+        self.shell.release()
         self.remove_class("-zoomed")
         self.table(self.kind).focus()
 
     def action_end_session(self) -> None:
         """End the shown terminal session."""
         if self.detail.tab == "shell":
-            self.query_one(Shell).end()
+            self.shell.end()
 
     # --- run
 
@@ -264,13 +289,13 @@ class Acting(Screen[None]):
     async def _ask_run(self) -> None:
         """Ask what to run, then run it: pulled if it is not here, shown when it is up."""
         names = [name for one in self.model.images for name in one.get("RepoTags") or []]
-        row = self.table(self.kind).current
+        here = self.under_cursor(self.kind)
         image = ""
-        if self.kind == "images" and row is not None:
-            identifier, _, name = row.id.partition(" ")
+        if self.kind == "images" and here:
+            identifier, _, name = here.partition(" ")
             image = name or identifier.removeprefix("sha256:")[:12]
         networks = [str(one["Name"]) for one in self.model.networks]
-        spec = await self.app.push_screen_wait(Run(image, names, networks))
+        spec = await self.ask(Run(image, names, networks))
         if spec is not None:
             try:
                 await self._run(spec)
@@ -278,7 +303,7 @@ class Acting(Screen[None]):
                 self.complain(error, "Run failed")
 
     async def _run(self, spec: RunSpec) -> None:
-        shell = self.query_one(Shell)
+        shell = self.shell
         size = (max(20, shell.size.width or 80), max(5, shell.size.height or 24))
         body, query = spec.request(size), {"name": spec.name.strip() or None}
         self.tell(spec.line())
@@ -305,9 +330,9 @@ class Acting(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the full id, by the terminal's own clipboard (OSC 52), so over SSH too."""
-        row = self.table(self.kind).current
-        if row is not None:
-            identifier, _, name = row.id.partition(" ")
+        here = self.under_cursor(self.kind)
+        if here:
+            identifier, _, name = here.partition(" ")
             copied = name or identifier
             self.app.copy_to_clipboard(copied)
             self.notify(f"Copied {copied[:40]}", markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .. import filters, projects, rows
@@ -53,13 +53,33 @@ class Lists(Working):
         self._understood: dict[str, Filter] = {}
         for kind in LISTS:
             self._understood[kind] = filters.understand(self._filters[kind])
-        self._sorts = {kind: _sorting(kind, known.sorts.get(kind)) for kind in LISTS}
-        self._columns = {kind: _columns(kind, known.columns.get(kind)) for kind in LISTS}
+        self._sorts = {kind: self._sorting(kind, known.sorts.get(kind)) for kind in LISTS}
+        self._columns = {kind: self._fitting(kind, known.columns.get(kind)) for kind in LISTS}
+
+    def _every_column(self, kind: str) -> Sequence[Column]:
+        """The columns a list can have."""
+        return rows.COLUMNS[kind]
+
+    def _sort_keys(self, kind: str) -> Sequence[str]:
+        """What a list can be sorted by; the first is how it starts."""
+        return rows.SORTS[kind]
+
+    def _sorting(self, kind: str, wanted: list[object] | None) -> tuple[str, bool]:
+        if wanted and len(wanted) == 2 and wanted[0] in self._sort_keys(kind):
+            return str(wanted[0]), bool(wanted[1])
+        return self._sort_keys(kind)[0], False
+
+    def _fitting(self, kind: str, wanted: list[str] | None) -> list[Column]:
+        every = self._every_column(kind)
+        chosen = [one for one in every if wanted and one.key in wanted]
+        if not chosen:
+            return [one for one in every if not one.extra]
+        return chosen if every[0] in chosen else [every[0], *chosen]
 
     def _table(self, kind: str) -> Table:
         table = Table(self._columns[kind], empty="", widget_id=kind)
         table.sort_by(*self._sorts[kind])
-        table.sortable = frozenset(rows.SORTS[kind])
+        table.sortable = frozenset(self._sort_keys(kind))
         return table
 
     # --- what is remembered
@@ -71,12 +91,12 @@ class Lists(Working):
         now.zoomed, now.hide_stopped = self.has_class("-zoomed"), self.hide_stopped
         now.filters = {kind: text for kind, text in self._filters.items() if text}
         now.sorts = {
-            kind: [*sort] for kind, sort in self._sorts.items() if sort != _sorting(kind, None)
+            kind: [*sort] for kind, sort in self._sorts.items() if sort != self._sorting(kind, None)
         }
         now.columns = {
             kind: [one.key for one in shown]
             for kind, shown in self._columns.items()
-            if shown != _columns(kind, None)
+            if shown != self._fitting(kind, None)
         }
         now.rows = {
             kind: current.id for kind in LISTS if (current := self.table(kind).current) is not None
@@ -119,6 +139,10 @@ class Lists(Working):
         if self._sorts["containers"][0] in rows.MOVING or not self.table("containers").rows:
             self._fill("containers")
             return
+        self.table("containers").renew(self._renewer())
+
+    def _renewer(self) -> Callable[[Row], Row]:
+        """What makes a container's row anew."""
         summaries = {one["Id"]: one for one in self.model.containers}
         now = self._clock()
 
@@ -126,11 +150,15 @@ class Lists(Working):
             summary = summaries.get(row.id)
             return rows.container(summary, self.model, now) if summary else row
 
-        self.table("containers").renew(renewed)
+        return renewed
+
+    def _rows(self, kind: str) -> list[Row]:
+        """All rows of a list."""
+        return rows.build(kind, self.model, self._clock())
 
     def _built(self, kind: str) -> list[Row]:
         """The rows of a list as they are to be shown."""
-        built = rows.build(kind, self.model, self._clock())
+        built = self._rows(kind)
         if self.hide_stopped and kind in ("containers", "projects"):
             built = [row for row in built if not row.quiet]
         if self._filters[kind]:
@@ -247,7 +275,7 @@ class Lists(Working):
     def action_sort(self, step: int) -> None:
         """Sort by the next of the shown columns."""
         shown = {one.key for one in self._columns[self.kind]}
-        keys = [key for key in rows.SORTS[self.kind] if key in shown]
+        keys = [key for key in self._sort_keys(self.kind) if key in shown]
         now = self._sorts[self.kind][0]
         at = keys.index(now) if now in keys else -1
         self._sort(self.kind, keys[(at + step) % len(keys)], False)
@@ -276,12 +304,12 @@ class Lists(Working):
 
         kind = self.kind
         shown = [one.key for one in self._columns[kind]]
-        dialog = Columns(TITLES[kind], rows.COLUMNS[kind], shown)
+        dialog = Columns(TITLES[kind], self._every_column(kind), shown)
         self.app.push_screen(dialog, lambda chosen: self._choose_columns(kind, chosen))
 
     def _choose_columns(self, kind: str, chosen: list[str] | None) -> None:
         if chosen is not None:
-            self._columns[kind] = _columns(kind, chosen)
+            self._columns[kind] = self._fitting(kind, chosen)
             self.table(kind).set_columns(self._columns[kind])
             self._remember()
 
@@ -310,17 +338,3 @@ class Lists(Working):
 def filtered(needle: str) -> str:
     """A filter as a border shows it, markup escaped."""
     return "/" + needle.replace("[", "\\[")
-
-
-def _sorting(kind: str, wanted: list[object] | None) -> tuple[str, bool]:
-    if wanted and len(wanted) == 2 and wanted[0] in rows.SORTS[kind]:
-        return str(wanted[0]), bool(wanted[1])
-    return rows.SORTS[kind][0], False
-
-
-def _columns(kind: str, wanted: list[str] | None) -> list[Column]:
-    every = rows.COLUMNS[kind]
-    chosen = [one for one in every if wanted and one.key in wanted]
-    if not chosen:
-        return [one for one in every if not one.extra]
-    return chosen if every[0] in chosen else [every[0], *chosen]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from textual import work
 from textual.app import ComposeResult
@@ -82,7 +82,7 @@ class MainScreen(Lists):
     def compose(self) -> ComposeResult:
         """Lay out all panes; the stylesheet decides which are seen at what size."""
         self._fit_classes()
-        yield HostLine(self.model, self.host, self.source.name)
+        yield self._head()
         yield Static(id="banner")
         with Horizontal(id="deck"):
             with Vertical(id="board"):
@@ -93,10 +93,9 @@ class MainScreen(Lists):
                         yield self._table("networks")
                         yield self._table("volumes")
                         yield self._table("projects")
-                    yield Detail(self.source, self.model, self._clock)
+                    yield from self._details()
             with Vertical(id="rail"):
-                yield HostPanel(self.host)
-                yield Events(self.model)
+                yield from self._rail()
         yield Prompt()
         yield Static(id="hints")
 
@@ -108,6 +107,16 @@ class MainScreen(Lists):
             (height, self.app.VERTICAL_BREAKPOINTS),
         ):
             self.add_class(*self._get_breakpoint_classes(size, breaks or []))
+
+    def _head(self) -> HostLine:
+        return HostLine(self.model, self.host, self.source.name)
+
+    def _details(self) -> Iterable[Detail]:
+        yield Detail(self.source, self.model, self._clock)
+
+    def _rail(self) -> Iterable[Widget]:
+        yield HostPanel(self.host)
+        yield Events(self.model)
 
     def on_mount(self) -> None:
         """Start reading the engine and the host."""
@@ -158,7 +167,7 @@ class MainScreen(Lists):
             if kind == self.detail.kind:
                 self.detail.refresh_target()
             if kind == "containers":
-                self.query_one(Shell).forget_gone()
+                self.shell.forget_gone()
             self.query_one(HostLine).refresh()
 
     def tell(self, command: str) -> None:
@@ -256,20 +265,19 @@ class MainScreen(Lists):
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Enter goes from a list into the detail, from a project to its containers."""
         if event.table.id == "projects":
-            self.filter_list("containers", f"project:{event.row.id}")
+            self.filter_list("containers", f"project:{self.under_cursor('projects')}")
             self.action_list("containers")
         elif event.table.id in LISTS:
             self.set_class(self.has_class("-single") or self.has_class("-zoomed"), "-zoomed")
             self.detail.content.focus()
 
     def _follow(self) -> None:
-        table = self.table(self.kind)
-        row = table.current
-        chosen = table.chosen
+        here = self.under_cursor(self.kind)
+        chosen = self.chosen(self.kind)
         if self.kind == "projects":
-            found = find(self.model, row.id) if row else None
+            found = find(self.model, here) if here else None
             chosen = found.ids if found else []
-        self.detail.show(self.kind, row.id if row else "", chosen)
+        self.detail.show(self.kind, here, chosen)
 
     def action_tab(self, name: str) -> None:
         """Turn the detail to a tab and go there."""
@@ -322,6 +330,10 @@ class MainScreen(Lists):
             self.query_one(Prompt).ask("search ", view.query_text, view, view.search)
         else:
             self.ask_filter()
+
+    def action_hosts(self) -> None:
+        """The hosts of this screen: there is one."""
+        self.notify("One host is shown. Several: bay -H unix:///… -H ssh://host", markup=False)
 
     def action_help(self) -> None:
         """All keys."""

@@ -116,7 +116,7 @@ class Working(Acting):
     @work
     async def pull_dialog(self) -> None:
         """Ask what to pull, then pull it."""
-        reference = await self.app.push_screen_wait(AskImage())
+        reference = await self.ask(AskImage())
         if reference:
             self.pull(reference)
 
@@ -145,7 +145,7 @@ class Working(Acting):
     def _images(self) -> list[str]:
         if self.kind != "images":
             return []
-        return [forms.image_called(row)[1] for row in self.table("images").chosen]
+        return [forms.image_called(row)[1] for row in self.chosen("images")]
 
     def _push_form(self) -> Form | None:
         names = self._images()

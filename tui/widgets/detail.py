@@ -36,8 +36,11 @@ class Detail(Container):
     never are, and each costs imports and time before the first paint.
     """
 
-    def __init__(self, source: Source, model: Model, clock: Callable[[], float]) -> None:
-        super().__init__(id="detail")
+    def __init__(
+        self, source: Source, model: Model, clock: Callable[[], float], host: str = ""
+    ) -> None:
+        super().__init__()
+        self._host = host
         self._clock = clock
         self._source = source
         self._model = model
@@ -161,7 +164,8 @@ class Detail(Container):
             words.append(f"[@click=screen.tab('{name}')][{tone}]{word}[/][/]")
         view = self.content
         about = view.about if isinstance(view, Pane) else ""
-        entitle(self, " ".join(words), f"{self._called()}{f' · {about}' if about else ''}")
+        parts = (self._host and f"[$accent]{self._host}[/]", self._called(), about)
+        entitle(self, " ".join(words), " · ".join(part for part in parts if part))
 
     def places(self) -> list[tuple[str, int]]:
         """The tabs that are seen, with the column each begins in on the screen."""
