@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import work
@@ -48,6 +49,7 @@ class Acting(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._undo: list[Deed] = []
+        self._under_way: set[asyncio.Future[list[str]]] = set()
 
     def table(self, kind: str) -> Table:
         """The list of `kind`."""
@@ -144,7 +146,10 @@ class Acting(Screen[None]):
     async def _carry_out(self, deed: Deed) -> None:
         self.table(self.kind).clear_marks()
         self.tell(deed.command)
-        failed = await self._perform(deed)
+        under_way = asyncio.ensure_future(self._perform(deed))
+        self._under_way.add(under_way)
+        under_way.add_done_callback(self._under_way.discard)
+        failed = await under_way
         if deed.undo is not None and len(failed) < len(deed.steps):
             self._undo.append(deed.undo)
         for text in failed[:3]:
@@ -161,6 +166,9 @@ class Acting(Screen[None]):
         """Take back what was done last, where the engine can."""
         if self.refused():
             return
+        while self._under_way:  # an effect is seen before its reply is
+            await asyncio.wait(self._under_way)
+            await asyncio.sleep(0)
         if not self._undo:
             self.notify("There is nothing to undo. What was removed is gone.")
             return
