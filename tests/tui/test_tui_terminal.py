@@ -152,6 +152,8 @@ async def test_the_emulator_shows_what_tmux_shows(
     command, keys, fact = PROGRAMS[program]
     async with session(engine, box, size, *command) as (opened, written):
         await shows(opened, lambda text: text.strip(), "its first screen")
+        if program == "vim":
+            await vim_knows(opened, *size)
         for part in keys.partition(b'\x02"'):  # tmux drops what is typed while it splits
             if part:
                 opened.send(part)
@@ -165,6 +167,20 @@ async def test_the_emulator_shows_what_tmux_shows(
     assert ours == theirs
 
 
+async def vim_knows(opened: Session, columns: int, rows: int) -> None:
+    """Wait until vim has this size; it garbles its screen when a change meets what is typed."""
+    asked = 0.0
+
+    def told(text: str) -> bool:
+        nonlocal asked
+        if time.monotonic() - asked > 1:  # a late redraw wipes the answer: ask again
+            asked = time.monotonic()
+            opened.send(b":echo 'size' &columns &lines\r")
+        return f"size {columns} {rows}" in text
+
+    await shows(opened, told, "vim's own size")
+
+
 async def test_a_storm_of_resizes_ends_at_the_last_size(engine: EngineProcess, box: str) -> None:
     """The program and the emulator agree, and the screen is drawn for that size."""
     async with session(engine, box, (80, 24), "vim", "-n", "-u", "NONE", "/t/long") as (opened, _):
@@ -174,16 +190,7 @@ async def test_a_storm_of_resizes_ends_at_the_last_size(engine: EngineProcess, b
             if number % 10 == 0:
                 await asyncio.sleep(0)
         opened.resize(100, 30)
-        asked = 0.0
-
-        def told(text: str) -> bool:
-            nonlocal asked
-            if time.monotonic() - asked > 1:  # a late redraw wipes the answer: ask again
-                asked = time.monotonic()
-                opened.send(b":echo 'size' &columns &lines\r")
-            return "size 100 30" in text
-
-        await shows(opened, told, "vim's own size")
+        await vim_knows(opened, 100, 30)
         assert len(opened.emulator.text()) == 30
 
 
