@@ -117,6 +117,15 @@ async def test_stop_undo_restart_pause_and_kill(engine: EngineProcess, box: str)
         await becomes(pilot, lambda: state(engine, box) == "exited", "a kill")
 
 
+async def test_what_cannot_be_done_now_is_said(engine: EngineProcess, box: str) -> None:
+    """A key that does nothing leaves its user wondering."""
+    async with shown(engine, box) as pilot:
+        await pilot.press("s")
+        await becomes(pilot, lambda: known(pilot, box)["State"] == "exited", "a stop")
+        await pilot.press("p")
+        await becomes(pilot, lambda: f"{box} is exited: nothing to pause." in screen(pilot), "why")
+
+
 async def test_rename_and_its_undoing(engine: EngineProcess, box: str) -> None:
     async with shown(engine, box) as pilot:
         await pilot.press("R")

@@ -117,6 +117,10 @@ class Acting(Screen[None]):
         deed = self._deed(verb)
         if deed is not None:
             self.do(deed)
+        elif self.kind == "containers" and (found := self._targets()):
+            one = f"{container_name(found[0])} is {found[0]['State']}"
+            who = one if len(found) == 1 else f"None of these {len(found)} is in a state for it"
+            self.notify(f"{who}: nothing to {verb}.", severity="warning", markup=False)
 
     def _deed(self, verb: str) -> Deed | None:
         if self.kind == "containers":
