@@ -1,9 +1,11 @@
 """Containers beside docker and podman: each verb, many of them, and what they cost to keep.
 
     dev/bench.sh containers [--rounds N] [--counts 0,100,1000] [--many 50] [--json FILE]
+    dev/bench.sh containers --part lists
 
-Every round runs each subject once per engine, in turn. `start`, `stop`, `exec` act on a container
-that is made outside the clock. Only ratios travel between machines.
+Each part's table is printed as soon as it is measured. Every round runs each subject once per
+engine, in turn. `start`, `stop`, `exec` act on a container that is made outside the clock. Only
+ratios travel between machines.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -92,7 +93,7 @@ def verbs(subjects: list[Subject], rounds: int, times: Times) -> None:
 
 
 def lists(subjects: list[Subject], counts: list[int], rounds: int, times: Times) -> None:
-    """`ps -a` of more and more containers, which are made outside the clock."""
+    """`ps -a` of more and more containers, which are created (not started) outside the clock."""
     have = 0
     for count in counts:
 
@@ -109,6 +110,7 @@ def lists(subjects: list[Subject], counts: list[int], rounds: int, times: Times)
                 taken = clocked(one.words("ps", "-a"))
                 if number:
                     times.setdefault(f"ps -a of {count}", {}).setdefault(one.name, []).append(taken)
+        print(table(times, f"ps -a of {count}"), flush=True)
 
 
 def many(subjects: list[Subject], count: int, parallel: int, times: Times) -> dict[str, list[str]]:
@@ -155,13 +157,14 @@ def sampling(pid: int, count: int, seconds: float = 20.0) -> str:
     return f"engine with {count} running, idle: {each:.0f} us of CPU per container and second"
 
 
-def table(times: Times) -> str:
-    """Medians in ms (of memory: MB), and ours as a part of each peer's."""
-    lines = [
-        "| | bay | docker | podman | bay/docker | bay/podman |",
-        "|---|---|---|---|---|---|",
-    ]
-    for what, found in times.items():
+HEAD = "| | bay | docker | podman | bay/docker | bay/podman |\n|---|---|---|---|---|---|"
+
+
+def table(times: Times, *only: str) -> str:
+    """Lines of medians in ms (of memory: MB), and ours as a part of each peer's."""
+    lines = []
+    for what in only or times:
+        found = times[what]
         scale = 1 if what.startswith("MB") else 1000
         medians = {name: statistics.median(taken) for name, taken in found.items()}
         cells = [
@@ -183,6 +186,7 @@ def main() -> None:
     parser.add_argument("--counts", default="0,100,1000")
     parser.add_argument("--many", type=int, default=50)
     parser.add_argument("--parallel", type=int, default=20)
+    parser.add_argument("--part", choices=("verbs", "many", "lists"), action="append")
     parser.add_argument("--without", default="", help="engines to leave out, with commas")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -207,22 +211,17 @@ def main() -> None:
         print(
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load {load[0]:.1f}, {options.rounds} rounds"
         )
-        try:
+        print(HEAD, flush=True)
+        parts = options.part or ["verbs", "many", "lists"]
+        if "verbs" in parts:
             verbs(subjects, options.rounds, times)
-            facts = many(subjects, options.many, options.parallel, times)
-            lists(subjects, [int(c) for c in options.counts.split(",")], options.rounds, times)
-        finally:
             print(table(times), flush=True)
-            for one in subjects:  # docker's and podman's containers would hold their mounts
-                found = subprocess.run(
-                    one.words("ps", "-aq"), capture_output=True, text=True, check=False,
-                    env=peers.ENVIRONMENT,
-                ).stdout.split()  # fmt: skip
-                for first in range(0, len(found), 100):
-                    subprocess.run(
-                        one.words("rm", "-f", *found[first : first + 100]),
-                        capture_output=True, check=False, env=peers.ENVIRONMENT,
-                    )  # fmt: skip
+        if "many" in parts:
+            before = set(times)
+            facts = many(subjects, options.many, options.parallel, times)
+            print(table(times, *(what for what in times if what not in before)), flush=True)
+        if "lists" in parts:
+            lists(subjects, [int(c) for c in options.counts.split(",")], options.rounds, times)
         print(f"load {os.getloadavg()[0]:.1f} at the end")
     for lines in facts.values():
         print("\n".join(lines))

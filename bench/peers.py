@@ -3,12 +3,16 @@ of its own, so that no rule or link of theirs touches the host."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,10 +22,28 @@ from support.waiting import wait_until
 
 IMAGE = "bench/busybox:latest"
 ENVIRONMENT = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"}
+_stopping = threading.Event()
+
+
+def _stop(number: int, _frame: object) -> None:
+    """End by the way of every `finally`; once, since a second signal would cut that short."""
+    _stopping.set()
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    print("stopping: what was set up is being taken away", file=sys.stderr)
+    raise SystemExit(128 + number)
+
+
+# A shell starts what it puts in the background with SIGINT ignored, and SIGTERM would leave daemons
+# and mounts behind.
+for _signal in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(_signal, _stop)
 
 
 def command(argv: Sequence[str | Path], what: str = "") -> str:
-    """Run to the end; raises RuntimeError with what it wrote."""
+    """Run to the end; raises RuntimeError with what it wrote, or in a thread that is to stop."""
+    if _stopping.is_set() and threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("stopped")
     words = [str(word) for word in argv]
     done = subprocess.run(words, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     if done.returncode != 0:
@@ -53,6 +75,16 @@ class Peer:
         """Its word for the network `none` or `bridge`."""
         return kind
 
+    def remove_containers(self) -> None:
+        """Remove all it has: running ones would hold its folders."""
+        listed = [*self.cli(), "ps", "-aq"]
+        found = subprocess.run(
+            listed, capture_output=True, text=True, check=False, env=ENVIRONMENT
+        ).stdout.split()
+        for first in range(0, len(found), 100):
+            words = [*self.cli(), "rm", "-f", *found[first : first + 100]]
+            subprocess.run(words, capture_output=True, check=False, env=ENVIRONMENT)
+
     @property
     def state(self) -> Path:
         """The folder that the command line of each of its processes names."""
@@ -60,7 +92,13 @@ class Peer:
 
     def close(self) -> None:
         """Take everything away, once what cleans up in the background has ended."""
-        wait_until(lambda: not users_of(self.folder), f"end of all that uses {self.folder}")
+        try:
+            wait_until(lambda: not users_of(self.folder), f"end of all that uses {self.folder}")
+        except AssertionError as error:
+            print(f"{self.name}: {error}: killed", file=sys.stderr)
+            for pid in users_of(self.folder):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         for point in reversed(mounts_below(self.folder)):
             subprocess.run(["umount", "-l", point], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -145,6 +183,7 @@ class Docker(Peer):
         return [*self.cli(), "run", "--rm", "--network", network, IMAGE, "true"]
 
     def close(self) -> None:
+        self.remove_containers()
         self._child.terminate()
         self._child.wait(timeout=60)
         self._log.close()
@@ -163,7 +202,10 @@ class Podman(Peer):
         super().__init__()
         holder = "ip link set lo up; echo up; exec sleep infinity"
         self._holder = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", holder], stdout=subprocess.PIPE, env=ENVIRONMENT
+            ["unshare", "--net", "sh", "-c", holder],
+            stdout=subprocess.PIPE,
+            env=ENVIRONMENT,
+            start_new_session=True,  # a ^C is ours to hear
         )
         assert self._holder.stdout is not None
         self._holder.stdout.readline()
@@ -199,6 +241,7 @@ class Podman(Peer):
         return [*self.cli(), "run", "--rm", *flags, IMAGE, "true"]
 
     def close(self) -> None:
+        self.remove_containers()
         self._holder.kill()
         self._holder.wait()
         super().close()

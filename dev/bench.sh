@@ -10,4 +10,5 @@ if [ -e "bench/${1:-}.py" ]; then what=$1; shift; fi
 .venv/bin/python -I dev/editable.py
 .venv/bin/python -m compileall -q api cli client core host netns storage tui
 # The engine, registry and images are those of the tests.
-PYTHONPATH=tests .venv/bin/python "bench/$what.py" "$@"
+# exec: a signal to this script is for the measurement, which then takes away what it set up.
+PYTHONPATH=tests exec .venv/bin/python "bench/$what.py" "$@"
