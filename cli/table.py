@@ -63,6 +63,8 @@ def align(
     widths = [
         max(least, max(width(row[i]) for row in rows if i < len(row)) + _GAP) for i in range(count)
     ]
+    if styles is None and all(cell.isascii() for row in rows for cell in row):
+        return ["".join(map(str.ljust, row[:-1], widths)) + row[-1] if row else "" for row in rows]
     lines = []
     for index, row in enumerate(rows):
         cells = []

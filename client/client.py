@@ -181,15 +181,22 @@ class Client:
         headers: Mapping[str, str],
     ) -> Response:
         """Send a request under the agreed version; raise for an error answer."""
-        major, minor = self.version
-        prefix = "" if path.startswith("/bay/") else f"/v{major}.{minor}"
-        target = prefix + quote(path) + _query(params or {})
-        response = self._exchange(method, target, headers, body)
-        if response.status >= 400:
-            data = response.read()
-            self._give_back(response)
-            raise from_response(response.status, data)
-        return response
+        agreed = self._version
+        if agreed is None and not (body is None or isinstance(body, bytes)):
+            agreed = self.version  # what cannot be sent twice
+        # Nearly every engine speaks our version: asking first is a round trip more for each `bay`.
+        used = agreed or API_VERSION
+        prefix = "" if path.startswith("/bay/") else f"/v{used[0]}.{used[1]}"
+        target = quote(path) + _query(params or {})
+        response = self._exchange(method, prefix + target, headers, body)
+        if response.status < 400:
+            return response
+        data = response.read()
+        self._give_back(response)
+        # Refused for its version, a request has done nothing.
+        if agreed is None and response.status == 400 and self.version != used:
+            return self._request(method, path, params, body, headers)
+        raise from_response(response.status, data)
 
     def _exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: Body

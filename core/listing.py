@@ -52,7 +52,8 @@ def select(
     if not (everything or limit or wanted.get("status") or wanted.get("exited")):
         rows = [row for row in rows if row.state.running or row.state.status == "restarting"]
     ancestors = _ancestors(context, wanted)
-    rows = [row for row in rows if _matches(context, row, wanted, ancestors, ports)]
+    if wanted:
+        rows = [row for row in rows if _matches(context, row, wanted, ancestors, ports)]
     return rows[:limit] if limit > 0 else rows
 
 

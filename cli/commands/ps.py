@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ...host.light import Any
+from ...host.light import Any, Callable
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, switch, whole
@@ -52,36 +52,52 @@ def run_ps(app: App, parsed: Parsed) -> None:
         for one in found:
             app.out(one["Id"] if parsed["no-trunc"] else one["Id"][:12])
         return
-    rows = [container_row(one, not parsed["no-trunc"]) for one in found]
     columns = [*LISTING.columns, "Size"] if parsed["size"] else LISTING.columns
-    LISTING.show(rows, parsed["format"] or app.config.form("psFormat"), columns)
+    form = parsed["format"] or app.config.form("psFormat")
+    short = not parsed["no-trunc"]
+    # A table has half of the fields, and those that it lacks are the slower half.
+    wanted = columns if form in ("", "table") else FIELDS
+    rows = [{name: FIELDS[name](one, short) for name in wanted} for one in found]
+    LISTING.show(rows, form, columns)
+
+
+def _mounts(one: Json, short: bool) -> str:
+    names = [mount.get("Name") or mount["Source"] for mount in one.get("Mounts", [])]
+    return ",".join(ellipsis(name, 15) if short else name for name in names)
+
+
+def _networks(one: Json, _short: bool) -> str:
+    return ",".join((one.get("NetworkSettings") or {}).get("Networks") or {})
+
+
+# What each field is of a container's summary, whether cut short or whole.
+FIELDS: dict[str, Callable[[Json, bool], Any]] = {
+    "ID": lambda one, short: one["Id"][:12] if short else one["Id"],
+    "Image": lambda one, short: _image(one, short),
+    "Command": lambda one, short: f'"{ellipsis(one["Command"], 20) if short else one["Command"]}"',
+    "CreatedAt": lambda one, _: local_time(one["Created"]),
+    "RunningFor": lambda one, _: human_ago(time.time() - one["Created"]),
+    "Status": lambda one, _: one["Status"],
+    "State": lambda one, _: one["State"],
+    "Ports": lambda one, _: ports_cell(one.get("Ports") or []),
+    "Names": lambda one, short: ",".join(
+        [name.lstrip("/") for name in one["Names"] if not short or name.count("/") == 1]
+    ),
+    "Size": lambda one, _: _size(one),
+    "Labels": lambda one, _: join_labels(one.get("Labels")),
+    "Label": lambda one, _: label_getter(one.get("Labels")),
+    "Mounts": _mounts,
+    "LocalVolumes": lambda one, _: str(
+        sum(mount.get("Driver") == "local" for mount in one.get("Mounts", []))
+    ),
+    "Networks": _networks,
+    "Platform": lambda one, _: (one.get("ImageManifestDescriptor") or {}).get("platform"),
+}
 
 
 def container_row(one: Json, short: bool) -> Row:
-    """The fields of one container summary."""
-    created = one["Created"]
-    mounts = [mount.get("Name") or mount["Source"] for mount in one.get("Mounts", [])]
-    command = one["Command"]
-    return {
-        "ID": one["Id"][:12] if short else one["Id"],
-        "Image": _image(one, short),
-        "Command": f'"{ellipsis(command, 20) if short else command}"',
-        "CreatedAt": local_time(created),
-        "RunningFor": human_ago(time.time() - created),
-        "Status": one["Status"],
-        "State": one["State"],
-        "Ports": ports_cell(one.get("Ports") or []),
-        "Names": ",".join(
-            name.lstrip("/") for name in one["Names"] if not short or name.count("/") == 1
-        ),
-        "Size": _size(one),
-        "Labels": join_labels(one.get("Labels")),
-        "Label": label_getter(one.get("Labels")),
-        "Mounts": ",".join(ellipsis(name, 15) if short else name for name in mounts),
-        "LocalVolumes": str(sum(m.get("Driver") == "local" for m in one.get("Mounts", []))),
-        "Networks": ",".join((one.get("NetworkSettings") or {}).get("Networks") or {}),
-        "Platform": (one.get("ImageManifestDescriptor") or {}).get("platform"),
-    }
+    """All fields of one container summary."""
+    return {name: field(one, short) for name, field in FIELDS.items()}
 
 
 def _image(one: Json, short: bool) -> str:
@@ -111,6 +127,8 @@ def local_time(seconds: float) -> str:
 
 def ports_cell(ports: list[Json]) -> str:
     """Published and exposed ports, ranges joined: `0.0.0.0:80-81->80-81/tcp, 53/udp`."""
+    if not ports:
+        return ""
     spans: list[list[Any]] = []
     order = sorted(
         ports,

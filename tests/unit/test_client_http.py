@@ -17,12 +17,16 @@ PING = b"HTTP/1.1 200 OK\r\nApi-Version: 1.43\r\nContent-Length: 2\r\n\r\nOK"
 
 
 class Scripted:
-    """Answers the n-th request with the n-th script entry; keeps what was asked."""
+    """Answers the n-th request with the n-th script entry; keeps what was asked.
+
+    A ping is answered by `ping`, whenever it comes.
+    """
 
     def __init__(self, folder: Path, *answers: bytes, ping: bytes = PING) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
-        self._answers = [ping, *answers]
+        self._ping = ping
+        self._answers = list(answers)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / "s"))
         self._listener.listen()
@@ -36,7 +40,8 @@ class Scripted:
             with connection:
                 while self._answers and (asked := self._read(connection)):
                     self.requests.append(asked)
-                    answer = self._answers.pop(0)
+                    is_ping = asked.startswith(b"GET /_ping ")
+                    answer = self._ping if is_ping else self._answers.pop(0)
                     connection.sendall(answer)
                     if b"close" in answer or b"101 " in answer[:14]:
                         break
@@ -79,13 +84,27 @@ def reply(body: bytes, status: str = "200 OK") -> bytes:
 
 
 def test_the_older_of_both_versions_is_spoken(scripted: Callable[..., Scripted]) -> None:
-    server = scripted(reply(b'{"a":1}'))
+    refused = reply(b'{"message":"client version 1.47 is too new"}', "400 Bad Request")
+    server = scripted(refused, reply(b'{"a":1}'), reply(b"2"))
     client = Client(server.host)
     assert client.get("/x y/json", all=True, none=None, filters={"name": ["é"]}) == {"a": 1}
     assert client.version == (1, 43)
-    line = server.requests[1].split(b"\r\n")[0]
+    client.get("/z")
     query = b"all=1&filters=%7B%22name%22:%20%5B%22%5Cu00e9%22%5D%7D"
-    assert line == b"GET /v1.43/x%20y/json?" + query + b" HTTP/1.1"
+    assert [asked.split(b"\r\n")[0] for asked in server.requests] == [
+        b"GET /v1.47/x%20y/json?" + query + b" HTTP/1.1",
+        b"GET /_ping HTTP/1.1",
+        b"GET /v1.43/x%20y/json?" + query + b" HTTP/1.1",
+        b"GET /v1.43/z HTTP/1.1",
+    ]
+
+
+def test_an_engine_of_our_version_is_asked_nothing_before(
+    scripted: Callable[..., Scripted],
+) -> None:
+    server = scripted(reply(b"1"))
+    assert Client(server.host).get("/a") == 1
+    assert [asked.split(b"\r\n")[0] for asked in server.requests] == [b"GET /v1.47/a HTTP/1.1"]
 
 
 def test_one_connection_carries_many_requests(scripted: Callable[..., Scripted]) -> None:
@@ -118,7 +137,7 @@ def test_a_body_of_unknown_length_is_sent_in_chunks(scripted: Callable[..., Scri
     client = Client(server.host)
     with client.open("PUT", "/archive", None, iter([b"abc", b"", b"de"])) as answer:
         answer.read()
-    sent = server.requests[1]
+    (sent,) = (asked for asked in server.requests if b"/_ping" not in asked)
     assert sent.endswith(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
 
 
@@ -138,7 +157,7 @@ def test_errors_have_the_engines_words(scripted: Callable[..., Scripted]) -> Non
 
 
 def test_what_is_no_engine(scripted: Callable[..., Scripted]) -> None:
-    server = scripted(ping=b"SSH-2.0-OpenSSH_9.2\r\nclose")
+    server = scripted(b"SSH-2.0-OpenSSH_9.2\r\nclose")
     with pytest.raises(ProtocolError, match="no engine"):
         Client(server.host).get("/x")
 
