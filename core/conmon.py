@@ -14,9 +14,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..host import migration
 from ..host.errors import RuntimeFailedError
 from ..host.files import read_text, unlink, write_json
-from ..host.threads import complete, offload
+from ..host.threads import offload
 from .runtime import Runtime
 from .runtimeerrors import explain
 from .supervisor import Supervisor
@@ -143,7 +144,7 @@ async def create(runtime: Runtime, launch: Launch, spec: Json) -> int:
     """A whole `Creation` in one go: the pid. Leaves nothing when it fails or is cancelled."""
     creation = Creation(runtime, launch)
     try:
-        await complete(creation.spawn)
+        await migration.outside(creation.spawn)
         await offload(creation.write, spec)
         return await creation.finish()
     except BaseException:

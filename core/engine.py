@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
-from ..host import clock, files
+from ..host import clock, files, migration
 from ..host.errors import ConflictError, NotFoundError
 from ..host.threads import offload
 from ..storage.starter import build_starter
@@ -101,6 +101,7 @@ class Engine:
         self.layers = LayerViews(self.store)
         self._stack.callback(self.layers.close)
         self.volumes = Volumes(self.store, self.events, roster.all)
+        migration.warm()
         self.execs = Execs(self.runtime, options, self.events)
         context = Context(
             options=options,

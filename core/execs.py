@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..host import process
+from ..host import migration, process
 from ..host.errors import BayError, ConflictError, InvalidError, NotFoundError
 from ..host.files import read_text, write_json
-from ..host.threads import complete, offload
+from ..host.threads import offload
 from . import commandcheck, specprocess
 from .console import Console, Session
 from .events import Events
@@ -131,7 +131,8 @@ class Execs:
 
     async def _launch(self, found: Exec, conmon: Supervisor, detach: bool) -> Session | None:
         try:
-            session = await self._steps(found, conmon, detach)
+            with migration.hurried():
+                session = await self._steps(found, conmon, detach)
         except BaseException as error:
             await asyncio.shield(self._spawn(self._abort(found, conmon)))
             self._end(found, getattr(error, "code", 125))
@@ -140,7 +141,7 @@ class Execs:
         return session
 
     async def _steps(self, found: Exec, conmon: Supervisor, detach: bool) -> Session | None:
-        await complete(self._prepare, found, conmon, not detach)
+        await migration.outside(self._prepare, found, conmon, not detach)
         conmon.begin()
         session = None
         if not detach:

@@ -203,7 +203,7 @@ def move_to_root(pid: int) -> None:
         lines = file.read().splitlines()
     for line in lines:
         _, names, path = line.split(":", 2)
-        base = _base(names)
+        base = mount_point(names)
         if path == "/" or base is None:
             continue
         try:
@@ -214,7 +214,8 @@ def move_to_root(pid: int) -> None:
                 raise
 
 
-def _base(names: str) -> Path | None:
+def mount_point(names: str) -> Path | None:
+    """Where the hierarchy of these controllers is mounted: proc(5), second field of `cgroup`."""
     if not names:
         return layout().unified
     return next(
