@@ -290,7 +290,10 @@ class Containers:
 
     async def get_archive(self, ref: str, path: str) -> tuple[Json, AsyncIterator[bytes]]:
         """`stat_path` and a tar of what is there; see `pathcopy`."""
-        return await pathcopy.get_archive(self._context, self.get(ref), path)
+        container = self.get(ref)
+        found = await pathcopy.get_archive(self._context, container, path)
+        self._context.emit(container, "archive-path")
+        return found
 
     async def put_archive(
         self,
@@ -302,18 +305,22 @@ class Containers:
         copy_owner: bool = False,
     ) -> None:
         """Unpack a tar into the folder `path`; see `pathcopy`."""
+        container = self.get(ref)
         await pathcopy.put_archive(
             self._context,
-            self.get(ref),
+            container,
             path,
             chunks,
             no_overwrite=no_overwrite,
             copy_owner=copy_owner,
         )
+        self._context.emit(container, "extract-to-dir")
 
     def export(self, ref: str) -> AsyncIterator[bytes]:
         """Its files as a tar, without what is mounted into it. To be closed when left early."""
-        return pathcopy.export(self._context, self.get(ref))
+        container = self.get(ref)
+        self._context.emit(container, "export")
+        return pathcopy.export(self._context, container)
 
     async def commit(
         self,
@@ -351,7 +358,8 @@ class Containers:
         finally:
             if hold and container.state.status == "paused":
                 await self._lifecycle.unpause(container)
-        self._context.emit(container, "commit", comment=message, imageID=image)
+        name = f"{repo}:{tag or 'latest'}" if repo else ""
+        self._context.emit(container, "commit", comment=message, imageID=image, imageRef=name)
         return image
 
 

@@ -44,6 +44,21 @@ class Context:
         self.events.emit("container", action, container.id, attributes)
 
 
+def tell_volumes(context: Context, container: Container, action: str) -> None:
+    """Publish that a container's volumes are mounted, or unmounted, as Docker words it."""
+    for point in container.mounts:
+        if point["Type"] != "volume":
+            continue
+        attributes = {"container": container.id, "driver": point.get("Driver") or "local"}
+        if action == "mount":
+            attributes |= {
+                "destination": point["Destination"],
+                "propagation": point.get("Propagation") or "",
+                "read/write": str(bool(point["RW"])).lower(),
+            }
+        context.events.emit("volume", action, point["Name"], attributes)
+
+
 def cgroup_path(options: Options, container: Container) -> str:
     """The cgroup of a container, below the mount point of each hierarchy."""
     parent: str = container.host_config.get("CgroupParent") or options.cgroup_parent

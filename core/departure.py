@@ -19,7 +19,7 @@ from ..host.errors import BayError, NoSpaceError, NotFoundError
 from ..host.inotify import MOVED_TO, Inotify
 from ..host.threads import offload, together
 from . import conmon, restart, shm, subpaths
-from .context import Context, cgroup_path
+from .context import Context, cgroup_path, tell_volumes
 from .types import Container
 
 _log = logging.getLogger(__name__)
@@ -154,6 +154,7 @@ async def settle(
         context.emit(container, "oom")
     seconds = max(0, finished - state.started) // 1_000_000_000
     context.emit(container, "die", exitCode=str(code), execDuration=str(seconds))
+    tell_volumes(context, container, "unmount")
     live.settle(live.next_exit, code, state.error)
     try:
         await clear(context, container)

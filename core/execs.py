@@ -135,7 +135,7 @@ class Execs:
                 session = await self._steps(found, conmon, detach)
         except BaseException as error:
             await asyncio.shield(self._spawn(self._abort(found, conmon)))
-            self._end(found, getattr(error, "code", 125))
+            self._end(found, getattr(error, "code", 126))
             raise
         self._spawn(self._follow(found, conmon))
         return session

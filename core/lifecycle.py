@@ -14,7 +14,7 @@ from ..host import cgroups, process
 from ..host.errors import BayError, ConflictError, InvalidError, NotModifiedError
 from ..host.threads import offload
 from . import departure, health, launch, removal, restart
-from .context import Context, cgroup_path
+from .context import Context, cgroup_path, tell_volumes
 from .types import Container
 
 
@@ -62,6 +62,7 @@ class Lifecycle:
                 asyncio.get_running_loop().create_task(self._auto_remove(container))
             raise
         self.adopt(container)
+        tell_volumes(context, container, "mount")
         context.emit(container, "start")
 
     def adopt(self, container: Container) -> None:

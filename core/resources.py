@@ -104,18 +104,28 @@ def parse_set(text: str) -> set[int]:
     return numbers
 
 
+# Limit -> (its file of cgroup v1, and Docker's words for it).
+_THROTTLES = {
+    "BlkioDeviceReadBps": ("read_bps", "BPS", "read"),
+    "BlkioDeviceWriteBps": ("write_bps", "BPS", "write"),
+    "BlkioDeviceReadIOps": ("read_iops", "IOPS", "read"),
+    "BlkioDeviceWriteIOps": ("write_iops", "IOPS", "write"),
+}
+
+
 def has_swap_limit() -> bool:
     """Whether this kernel limits swap per cgroup."""
     return _has("memory", "memory.memsw.limit_in_bytes", "memory.swap.max")
 
 
-def _has(controller: str, v1: str, v2: str) -> bool:
-    """Whether a cgroup of this host has that file."""
+def _has(controller: str, v1: str, v2: str, bfq: str = "") -> bool:
+    """Whether a cgroup of this host has that file, or the one that the scheduler BFQ has."""
     layout = cgroups.layout()
     if layout.version == 2:
-        return v2 in cgroups.files_v2()
+        return v2 in cgroups.files_v2() or (bool(bfq) and "io.bfq.weight" in cgroups.files_v2())
     folder = layout.folder(controller, "")
-    return folder is not None and (folder / v1).exists()
+    names = (v1, f"blkio.bfq.{bfq}")
+    return folder is not None and any((folder / name).exists() for name in names)
 
 
 def _drop_unknown(host_config: Json) -> list[str]:
@@ -127,19 +137,31 @@ def _drop_unknown(host_config: Json) -> list[str]:
             "Your kernel does not support swap limit capabilities or the cgroup is not mounted. "
             "Memory limited without swap."
         )
-    if host_config.get("BlkioWeight") and not _has("blkio", "blkio.weight", "io.weight"):
+    if host_config.get("BlkioWeight") and not _has("blkio", "blkio.weight", "io.weight", "weight"):
         host_config["BlkioWeight"] = 0
         warnings.append(
             "Your kernel does not support Block I/O weight or the cgroup is not mounted. "
             "Weight discarded."
         )
     if host_config.get("BlkioWeightDevice") and not _has(
-        "blkio", "blkio.weight_device", "io.weight"
+        "blkio", "blkio.weight_device", "io.weight", "weight_device"
     ):
         host_config["BlkioWeightDevice"] = []
         warnings.append(
             "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. "
             "Weight-device discarded."
+        )
+    for field, (v1, unit, what) in _THROTTLES.items():
+        if host_config.get(field) and not _has("blkio", f"blkio.throttle.{v1}_device", "io.max"):
+            host_config[field] = []
+            warnings.append(
+                f"Your kernel does not support {unit} Block I/O {what} limit or the cgroup is not "
+                f"mounted. Block I/O {unit} {what} limit discarded."
+            )
+    if host_config.get("OomKillDisable") and not _int(host_config, "Memory"):
+        warnings.append(
+            "OOM killer is disabled for the container, but no memory limit is set, this can result "
+            "in the system running out of resources."
         )
     return warnings
 

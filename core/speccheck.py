@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..host.errors import InvalidError
 from . import capabilities, logrotation, modecheck, resources, seccomp, specdevices, specprocess
-from .types import Container
+from .types import Container, Json
 
 
 def check(container: Container) -> list[str]:
@@ -33,7 +34,16 @@ def check(container: Container) -> list[str]:
     specprocess.oom_score(host_config, strong)
     logrotation.limits(host_config.get("LogConfig") or {})
     specprocess.check_workdir(config.get("WorkingDir") or "/")
+    _check_health(config.get("Healthcheck") or {})
     return warnings
+
+
+def _check_health(health: Json) -> None:
+    for name in ("Interval", "Timeout", "StartPeriod", "StartInterval"):
+        if health.get(name) and health[name] < 1_000_000:
+            raise InvalidError(f"{name} in Healthcheck cannot be less than 1ms")
+    if (health.get("Retries") or 0) < 0:
+        raise InvalidError("Retries in Healthcheck cannot be negative")
 
 
 def _dropped(container: Container) -> set[str]:

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # command:package pairs; a package is installed only when its command is missing.
 needs=(runc:runc crun:crun conmon:conmon busybox:busybox-static ip:iproute2 ps:procps tini:tini)
 [ "${1:-}" = test ] && needs+=(docker-registry:docker-registry tmux:tmux skopeo:skopeo debootstrap:debootstrap
-  docker:docker.io nft:nftables iptables:iptables iperf3:iperf3 vim.tiny:vim-tiny htop:htop less:less node:nodejs git:git sshd:openssh-server ssh:openssh-client openssl:openssl podman:podman)
+  docker:docker.io docker-compose:docker-compose nft:nftables iptables:iptables iperf3:iperf3 vim.tiny:vim-tiny htop:htop less:less node:nodejs git:git sshd:openssh-server ssh:openssh-client openssl:openssl podman:podman)
 
 # `make screenshots` draws PNGs of the SVGs.
 [ "${1:-}" = screenshots ] && needs+=(rsvg-convert:librsvg2-bin)

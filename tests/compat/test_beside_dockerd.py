@@ -189,6 +189,23 @@ SCRIPTS = {
         docker network ls -q -f driver=null | wc -l; docker network ls -f type=builtin -q | wc -l
         docker images -q -f reference=$IMAGE | wc -l
     """,
+    "events": """
+        since=$(date +%s); docker volume create bsd-vol
+        docker run -d --name bsd-a -l k=v -v bsd-vol:/v $IMAGE sleep 600; docker exec bsd-a true
+        docker pause bsd-a; docker unpause bsd-a; docker rename bsd-a bsd-b
+        docker kill -s HUP bsd-b
+        docker update --cpu-shares 100 bsd-b; docker cp bsd-b:/bin/busybox . ; docker cp . bsd-b:/
+        docker export bsd-b | wc -c | sed 's/.*/exported/'; docker restart -t 0 bsd-b
+        docker rm -f bsd-b; docker volume rm bsd-vol
+        tell() { docker events --since $since --until $(($(date +%s) + 1)) "$@"; }
+        tell -f container=bsd-b -f event=destroy --format '{{.Action}}'
+        tell -f type=container --format \\
+            '{{.Action}} {{range $k, $v := .Actor.Attributes}}{{$k}} {{end}}' |
+            sed 's/execDuration //; s/ *$//'
+        for f in volume=bsd-vol label=k label=k=v event=start event=die event=mount; do
+            echo $f $(tell -f $f --format '{{.Type}} {{.Action}}' | grep -v ^network | sort -u)
+        done
+    """,
     "copy rules in": """
         docker run -d --name bsd-a $IMAGE sleep 600; mkdir -p d/sub empty; echo 1 > d/f
         echo 2 > d/sub/g; ln -s f d/l; ln -s sub d/ls; echo x > f; ln -s d dl; ln -s f fl
