@@ -1,38 +1,24 @@
-"""Credentials for registries: kept in the user's settings, sent in the X-Registry-Auth header."""
+"""Credentials for registries on the command line: our settings first, then Docker's."""
 
 from __future__ import annotations
 
-from ..host import quickjson
+from ..client.credentials import HUB, docker_folder, encode, find, registries, registry_of
 from ..host.light import Any
 from .config import Config
 
+__all__ = ["HUB", "auth_header", "build_header", "credentials", "encode", "settings"]
+
 Json = dict[str, Any]
 
-HUB = "https://index.docker.io/v1/"
 
-
-def registry_of(reference: str) -> str:
-    """The key of `auths` for the registry that an image reference names."""
-    first, slash, _ = reference.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        return HUB
-    return HUB if first in ("docker.io", "index.docker.io") else first
+def settings(config: Config) -> list[Json]:
+    """The settings to look in: ours, and those of `docker login`."""
+    return [config.values, Config(docker_folder()).values]
 
 
 def credentials(config: Config, registry: str) -> Json:
-    """What is stored for `registry`, as the API's AuthConfig; empty when nothing is."""
-    entry = config.values.get("auths", {}).get(registry)
-    if not entry:
-        return {}
-    found: Json = {"serveraddress": registry}
-    import base64
-
-    if entry.get("auth"):
-        plain = base64.b64decode(entry["auth"]).decode()
-        found["username"], _, found["password"] = plain.partition(":")
-    if entry.get("identitytoken"):
-        found["identitytoken"] = entry["identitytoken"]
-    return found
+    """What is known of `registry`, as the API's AuthConfig; empty when nothing is."""
+    return find(settings(config), registry)
 
 
 def auth_header(config: Config, reference: str) -> dict[str, str]:
@@ -41,8 +27,9 @@ def auth_header(config: Config, reference: str) -> dict[str, str]:
     return {"X-Registry-Auth": encode(found)} if found else {}
 
 
-def encode(value: Json) -> str:
-    """JSON in URL-safe base64, as the API's auth headers want it."""
-    import base64
-
-    return base64.urlsafe_b64encode(quickjson.dumps(value).encode()).decode()
+def build_header(config: Config) -> dict[str, str]:
+    """The header with all credentials: a build does not tell before which registry it asks."""
+    known = settings(config)
+    found = {host: find(known, host) for host in registries(known)}
+    found = {host: auth for host, auth in found.items() if auth}
+    return {"X-Registry-Config": encode(found)} if found else {}

@@ -1,42 +1,31 @@
-"""Registry credentials of this user, as `bay login` left them in `config.json`."""
+"""Registry credentials of this user: what `bay login`, `docker login` and their helpers keep."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from ..client.credentials import docker_folder, encode, find, registry_of
 from . import settings
 
 
 def header(reference: str, environment: Mapping[str, str] = os.environ) -> str:
     """The value of X-Registry-Auth for an image reference; that of nobody when none is kept.
 
-    Docker wants the header of a push even when there is nothing to say in it.
+    Docker wants the header of a push even when there is nothing to say in it. Blocks while a
+    credential helper is asked; raises BayError when it fails.
     """
-    nobody = base64.urlsafe_b64encode(b"{}").decode()
-    file = settings.path(environment).with_name("config.json")
+    ours = settings.path(environment).with_name("config.json")
+    known = [_read(ours), _read(Path(docker_folder(environment), "config.json"))]
+    return encode(find(known, registry_of(reference)))
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        kept = json.loads(file.read_text(encoding="utf-8")).get("auths") or {}
-        registry = registry_of(reference)
-        entry = kept.get(registry) or {}
-        user, _, password = base64.b64decode(entry.get("auth") or "").decode().partition(":")
-        token = entry.get("identitytoken")
-    except (OSError, ValueError, AttributeError):
-        return nobody
-    if not user and not token:
-        return nobody
-    said = {"username": user, "password": password, "serveraddress": registry}
-    if token:
-        said["identitytoken"] = token
-    return base64.urlsafe_b64encode(json.dumps(said).encode()).decode()
-
-
-def registry_of(reference: str) -> str:
-    """The key of `auths` for the registry that a reference names, as Docker writes it."""
-    first, slash, _ = reference.partition("/")
-    own = "." in first or ":" in first or first == "localhost"
-    if slash and own and first not in ("docker.io", "index.docker.io"):
-        return first
-    return "https://index.docker.io/v1/"
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

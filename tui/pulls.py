@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -94,7 +95,7 @@ class Pull(Transfer):
         """Pull."""
         name, tag = _split(self.reference)
         query = {"fromImage": name, "tag": tag}
-        headers = {"X-Registry-Auth": credentials.header(self.reference)}
+        headers = {"X-Registry-Auth": await _header(self.reference)}
         async with source.send("POST", "/images/create", query, None, headers) as messages:
             async for message in messages:
                 self.take(message)
@@ -112,10 +113,15 @@ class Push(Transfer):
         """Push."""
         name, tag = _split(self.reference)
         path = f"/images/{quote(name)}/push"
-        headers = {"X-Registry-Auth": credentials.header(self.reference)}
+        headers = {"X-Registry-Auth": await _header(self.reference)}
         async with source.send("POST", path, {"tag": tag}, None, headers) as messages:
             async for message in messages:
                 self.take(message)
+
+
+async def _header(reference: str) -> str:
+    """The user's credentials; a helper that is asked for them may wait for its user."""
+    return await asyncio.to_thread(credentials.header, reference)
 
 
 def _split(reference: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from ...host.errors import InvalidError, NotFoundError, UnsupportedError
 from ...host.light import Any
 from .. import refused
 from ..app import App
+from ..auth import build_header
 from ..buildcontext import Sending, prepare
 from ..buildprogress import show
 from ..command import Command
@@ -34,7 +35,7 @@ def run_build(app: App, parsed: Given) -> int | None:
     style = "quiet" if parsed["quiet"] else parsed["progress"]
     if style == "auto":
         style = "tty" if sys.stderr.isatty() else "plain"
-    headers = {"Content-Type": "application/x-tar", **_auth_headers(app)}
+    headers = {"Content-Type": "application/x-tar", **build_header(app.config)}
     messages = app.client.stream("POST", "/build", parameters, sending.body, headers)
     image = show(messages, sys.stderr, style)
     if parsed["iidfile"]:
@@ -181,18 +182,6 @@ def _agents(app: App, items: list[str]) -> Json:
             raise UnsupportedError("--ssh needs an engine of this machine")
         found[name or "default"] = os.path.abspath(path)
     return found
-
-
-def _auth_headers(app: App) -> dict[str, str]:
-    """The credentials of every registry: the engine does not tell before which it will ask."""
-    hosts = list(app.config.values.get("auths", {}))
-    if not hosts:
-        return {}
-    from ..auth import credentials, encode
-
-    found = {host: credentials(app.config, host) for host in hosts}
-    found = {host: auth for host, auth in found.items() if auth}
-    return {"X-Registry-Config": encode(found)} if found else {}
 
 
 def _check(app: App, parameters: Json, sending: Sending) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import sys
 
+from ...client.credentials import Helper, helper_for
 from ...host.errors import InvalidError
 from ...host.light import Any
 from ..app import App
-from ..auth import HUB, credentials
+from ..auth import HUB, credentials, settings
 from ..command import Command
 from ..flags import Parsed, UsageError, switch, text
 
@@ -67,26 +68,47 @@ def _ask_secret() -> str:
 
 
 def _keep(app: App, server: str, user: str, password: str, token: str) -> None:
-    """Store the credentials; with a token of the registry's, that instead of the password."""
+    """Store the credentials; with a token of the registry's, that instead of the password.
+
+    A helper that the settings name takes them; they go to a file only where there is none.
+    """
+    auths = app.config.values.setdefault("auths", {})
+    helper = _helper(app, server)
+    if helper:
+        Helper(helper).store(server, user, password, token)
+        # As Docker does: the settings say where there is something, and not what.
+        auths[server] = {}
+        app.config.save()
+        return
     secret = f"{user}:" if token else f"{user}:{password}"
     entry = {"auth": base64.b64encode(secret.encode()).decode()}
     if token:
         entry["identitytoken"] = token
-    app.config.values.setdefault("auths", {})[server] = entry
+    auths[server] = entry
     app.config.save()
     app.err(f"WARNING! Your credentials are stored unencrypted in '{app.config.path}'.")
+
+
+def _helper(app: App, server: str) -> str:
+    """The helper for `server`: that of our settings, or else that of Docker's."""
+    return next((name for one in settings(app.config) if (name := helper_for(one, server))), "")
 
 
 def run_logout(app: App, parsed: Parsed) -> None:
     """Forget the credentials for a registry."""
     server = server_of(parsed.args)
     auths = app.config.values.get("auths", {})
-    if server not in auths:
+    helper = _helper(app, server)
+    if server not in auths and not (helper and Helper(helper).get(server)):
         app.out(f"Not logged in to {server}")
+        if credentials(app.config, server):
+            app.err(f"Docker's own settings know {server}: 'docker logout {server}' forgets it.")
         return
     app.out(f"Removing login credentials for {server}")
-    del auths[server]
-    app.config.save()
+    if helper:
+        Helper(helper).erase(server)
+    if auths.pop(server, None) is not None:
+        app.config.save()
 
 
 LOGIN = Command(

@@ -30,16 +30,19 @@ class BuiltImage:
 
 
 class Registry:
-    """One registry process with its own storage folder below /tmp."""
+    """One registry process with its own storage folder below /tmp.
 
-    def __init__(self) -> None:
+    `htpasswd`, lines of `name:bcrypt hash`, makes it ask for Basic authentication.
+    """
+
+    def __init__(self, htpasswd: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bt-registry-", dir="/tmp"))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         # delete: tests of ours remove manifests and blobs to see the client's answer.
-        config = {
+        config: dict[str, Any] = {
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {
@@ -48,6 +51,9 @@ class Registry:
             },
             "http": {"addr": self.address},
         }
+        if htpasswd:
+            (self.folder / "htpasswd").write_text(htpasswd)
+            config["auth"] = {"htpasswd": {"realm": "bay", "path": str(self.folder / "htpasswd")}}
         (self.folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
         self._log = open(self.folder / "log", "wb")  # noqa: SIM115 - closed in stop()
         self._child = subprocess.Popen(
@@ -64,7 +70,7 @@ class Registry:
         if self._child.poll() is not None:
             raise AssertionError((self.folder / "log").read_text(errors="replace"))
         try:
-            return self.request("GET", "/v2/")[0] == 200
+            return self.request("GET", "/v2/")[0] in (200, 401)
         except ConnectionRefusedError:
             return False
 
