@@ -19,6 +19,8 @@ _BLOCK = 1 << 18
 _REMOTE = ("http://", "https://", "git://", "ssh://", "github.com/", "git@")
 # Not to meet a name of the user's.
 _OUTSIDE = ".dockerfile.bay"
+# Below it the folders of --build-context, when they are sent along (core/build/contexts.py).
+SENT = ".bayplan-contexts"
 
 
 class Sending(NamedTuple):
@@ -119,8 +121,17 @@ def _place(root: str, path: str, dockerfile: str, extra: list[tuple[str, bytes]]
     return _OUTSIDE
 
 
-def pack(root: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> Iterator[bytes]:
-    """The folder as a tar without what its ignore file names, owned by root, plus `extra`."""
+def pack(
+    root: str,
+    dockerfile: str,
+    extra: list[tuple[str, bytes]],
+    prefix: str = "",
+    end: bytes = bytes(1024),
+) -> Iterator[bytes]:
+    """The folder as a tar without what its ignore file names, owned by root, plus `extra`.
+
+    `prefix` stands before every name, `end` ends the archive.
+    """
     import io
     import tarfile
 
@@ -131,7 +142,7 @@ def pack(root: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> Iterator
     buffer = tarfile.TarFile(fileobj=io.BytesIO(), mode="w", format=tarfile.PAX_FORMAT)
     for full, name in _walk(root, "", ignore, ignore.top, kept):
         try:
-            entry = buffer.gettarinfo(full, name)
+            entry = buffer.gettarinfo(full, prefix + name)
             if entry is None:
                 continue
             entry.uid = entry.gid = 0
@@ -144,8 +155,9 @@ def pack(root: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> Iterator
                 f"error checking context: no permission to read from {full!r}"
             ) from None
     for name, data in extra:
-        yield _single(name, data)
-    yield bytes(1024)
+        yield _single(prefix + name, data)
+    if end:
+        yield end
 
 
 def _ignore(root: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> Ignore:

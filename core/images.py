@@ -15,7 +15,7 @@ from ..storage import archive
 from ..storage.images import Image
 from ..storage.reference import Reference, parse
 from ..storage.store import Store
-from . import commit, imagefilters, imageviews, importing
+from . import commit, imagefiles, imagefilters, imageviews, importing
 from .bridge import Inflow, outflow
 from .events import Events
 from .filters import flag
@@ -249,6 +249,10 @@ class Images:
             yield chunk
         for image in saved:
             self._events.emit("image", "save", image.id, {"name": image.id})
+
+    def files(self, ref: str) -> AsyncIterator[bytes]:
+        """Its files as a tar. To be closed when left early. Raises NotFoundError."""
+        return imagefiles.archive(self._store, ref)
 
     async def load(self, chunks: AsyncIterator[bytes], progress: Progress) -> Names:
         """Take the images of a tar that `save` or Docker made; their names."""

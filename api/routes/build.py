@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ...core.build.named import Named, key_of
 from ...core.build.request import Request
 from ...core.types import Json
 from ...host.errors import InvalidError, NotFoundError, UnsupportedError
@@ -88,6 +89,8 @@ def _request(call: Call, uncached: bool) -> Request:
         cancel_id=call.text("buildid"),
         quiet=call.flag("q"),
         details=call.flag("bay-details"),
+        contexts=_contexts(call),
+        uncached=tuple(str(one) for one in _json(call, "bay-nocachefilter", list)),
     )
 
 
@@ -146,8 +149,28 @@ def _local(call: Call) -> Path | None:
     It says which device and inode that is: a client in another root would mean another folder.
     """
     wanted: Json = _json(call, "bay-local", dict)
-    if not wanted:
-        return None
+    return _folder(wanted) if wanted else None
+
+
+def _contexts(call: Call) -> dict[str, Named]:
+    """Named contexts: folders of this host, or sent along (by number), images, URLs."""
+    found = {}
+    for name, one in _json(call, "bay-contexts", dict).items():
+        if not isinstance(one, dict):
+            raise InvalidError(f"invalid JSON in bay-contexts: {name} is not an object")
+        sent = str(one.get("sent") or "")
+        if sent and not sent.isdecimal():
+            raise InvalidError(f"invalid JSON in bay-contexts: {name} is sent as {sent!r}")
+        found[key_of(name)] = Named(
+            _folder(one) if "path" in one else None,
+            sent,
+            str(one.get("image") or ""),
+            str(one.get("remote") or ""),
+        )
+    return found
+
+
+def _folder(wanted: Json) -> Path:
     path = Path(str(wanted.get("path") or ""))
     try:
         found = os.stat(path)

@@ -9,7 +9,7 @@ from aiohttp import web
 from ...core import rootfiles
 from ...host.errors import InvalidError
 from ..call import Call
-from ..replies import reply
+from ..replies import reply, stream_bytes
 from ..router import route
 
 
@@ -23,6 +23,13 @@ async def layers(call: Call) -> web.StreamResponse:
 async def tree(call: Call) -> web.StreamResponse:
     """One folder of one layer."""
     return reply(await call.engine.layers.tree(call.path["name"], call.path["layer"], _path(call)))
+
+
+@route("GET", "/bay/images/{name:path}/archive", streaming=True)
+async def image_archive(call: Call) -> web.StreamResponse:
+    """All files of an image as a tar."""
+    chunks = call.engine.images.files(call.path["name"])
+    return await stream_bytes(call, chunks, "application/x-tar")
 
 
 @route("GET", "/bay/images/{name:path}/files")

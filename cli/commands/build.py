@@ -7,7 +7,7 @@ import sys
 
 from ...host import quickjson
 from ...host.errors import InvalidError, NotFoundError, UnsupportedError
-from ...host.light import Any
+from ...host.light import TYPE_CHECKING, Any
 from .. import refused
 from ..app import App
 from ..auth import build_header
@@ -17,6 +17,9 @@ from ..command import Command
 from ..flags import Parsed as Given
 from ..flags import UsageError, many, size, switch, text, whole
 
+if TYPE_CHECKING:
+    from ..buildoutput import Output
+
 Json = dict[str, Any]
 _PROGRESS = ("auto", "plain", "tty", "quiet", "rawjson")
 
@@ -24,14 +27,31 @@ _PROGRESS = ("auto", "plain", "tty", "quiet", "rawjson")
 def run_build(app: App, parsed: Given) -> int | None:
     """Build, or with --check only look at the Dockerfile."""
     _refuse(parsed)
-    sending = prepare(parsed.args[0], parsed["file"], _sees_the_same(app))
+    in_place = _sees_the_same(app)
+    sending = prepare(parsed.args[0], parsed["file"], in_place)
     parameters = {**_parameters(app, parsed), **sending.parameters}
+    if parsed["build-context"]:
+        from .. import buildnamed
+
+        named = buildnamed.parse(parsed["build-context"])
+        told = parameters["bay-contexts"] = buildnamed.parameters(named, in_place)
+        body = buildnamed.with_folders(sending.body, named, told)
+        sending = Sending(sending.parameters, body)
     if parsed["check"] or parsed["call"] == "check":
         return _check(app, parameters, sending)
     if parsed["secret"]:
         secrets = _secrets(parsed["secret"])
         parameters["bay-secrets"] = app.client.post("/bay/build/secrets", secrets)["token"]
     parameters["bay-details"] = True
+    outputs: list[Output] = []
+    before: set[str] = set()
+    if parsed["output"]:
+        from .. import buildoutput
+
+        outputs = buildoutput.parse(parsed["output"])
+        names = [one.name for one in outputs if one.name]
+        parameters["t"] = (*parsed["tag"], *names) or None
+        before = buildoutput.untagged(app.client)
     style = "quiet" if parsed["quiet"] else parsed["progress"]
     if style == "auto":
         style = "tty" if sys.stderr.isatty() else "plain"
@@ -41,7 +61,11 @@ def run_build(app: App, parsed: Given) -> int | None:
     if parsed["iidfile"]:
         with open(parsed["iidfile"], "w", encoding="ascii") as file:
             file.write(image)
-    if parsed["quiet"]:
+    if outputs:
+        buildoutput.write(app.client, outputs, image, list(parsed["tag"]))
+        if not buildoutput.makes_image(outputs) and not parameters["t"] and image not in before:
+            app.client.delete(f"/images/{image}")
+    elif parsed["quiet"]:
         app.out(image)
     return None
 
@@ -58,12 +82,6 @@ def _refuse(parsed: Given) -> None:
         raise UnsupportedError("--squash is not supported: layers stay as the steps made them")
     if parsed["push"]:
         raise UnsupportedError("--push is not supported: `bay push` sends what was built")
-    for output in parsed["output"]:
-        if output not in ("type=docker", "type=image"):
-            raise UnsupportedError(
-                f"--output {output} is not supported: the result is an image; `bay save` or"
-                " `bay export` write files"
-            )
 
 
 def _sees_the_same(app: App) -> bool:
@@ -92,6 +110,9 @@ def _parameters(app: App, parsed: Given) -> Json:
         "labels": _pairs(parsed["label"]) or None,
         "target": parsed["target"] or None,
         "nocache": parsed["no-cache"] or None,
+        "bay-nocachefilter": ",".join(parsed["no-cache-filter"]).split(",")
+        if parsed["no-cache-filter"]
+        else None,
         "pull": parsed["pull"] or None,
         "q": parsed["quiet"] or None,
         "networkmode": network if network != "default" else None,
@@ -208,6 +229,10 @@ BUILD = Command(
     run_build,
     flags=(
         many("add-host", "Line for /etc/hosts of each step: name:address"),
+        many(
+            "build-context",
+            "Another context for FROM, COPY --from and mounts: name=FOLDER, docker-image://…, URL",
+        ),
         many("build-arg", "Value of an ARG: NAME=value, or NAME from the environment"),
         many("cache-from", "Ignored: this engine's own cache is used", hidden=True),
         text("call", "What to do: build or check", default="build"),
@@ -233,7 +258,8 @@ BUILD = Command(
         size("memory-swap", "Limit of memory and swap together"),
         text("network", "Network of RUN: default, none, host, or a name", default="default"),
         switch("no-cache", "Do every step anew"),
-        many("output", "Only type=docker: the result is an image", "o", hidden=True),
+        many("no-cache-filter", "Do every step of these stages anew"),
+        many("output", "Write what was built: FOLDER, -, or type=local|tar|docker,dest=PATH", "o"),
         text("platform", "Must be this machine's: os/arch[/variant]"),
         text("progress", f"How progress is shown: {', '.join(_PROGRESS)}", default="auto"),
         switch("pull", "Look for newer base images"),

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from ...host import files
-from ...host.errors import BayError, NoSpaceError, NotFoundError
+from ...host.errors import BayError, InvalidError, NoSpaceError, NotFoundError
 from ...host.threads import complete, offload
 from .. import removal
 from ..containers import Containers
@@ -21,10 +21,11 @@ from ..registry.crew import outlast
 from ..types import Json
 from . import contexts, lint, stages, usage
 from .mountlocks import MountLocks
+from .parser import Dockerfile
 from .report import Report, Send
 from .request import Request
 from .solving import Solver
-from .tree import Sums
+from .tree import Sums, Tree
 
 # How long secrets that were sent ahead wait for their build.
 _SECRETS_SECONDS = 600
@@ -110,10 +111,12 @@ class Builder:
             undo.push_async_callback(offload, self._context.store.trash.put, folder)
             await complete(lambda: folder.mkdir(mode=0o700, parents=True))
             tree, file = await contexts.receive(request, body, folder, self._sums)
-            plan = stages.plan(file, request.build_args, request.target)
-            bases = await offload(self._variables, plan)
-            look = lint.Look(file, plan, tree.ignore, request.build_args, bases)
-            return lint.check(look)
+            return await self._lint(request, tree, file)
+
+    async def _lint(self, request: Request, tree: Tree, file: Dockerfile) -> list[lint.Finding]:
+        plan = stages.plan(file, request.build_args, request.target, request.contexts)
+        bases = await offload(self._variables, plan)
+        return lint.check(lint.Look(file, plan, tree.ignore, request.build_args, bases))
 
     def _variables(self, plan: stages.Plan) -> dict[int, set[str]]:
         """The names that the base images which are here set, by the number of their stage."""
@@ -155,6 +158,10 @@ class Builder:
             report = Report(send, request.details, request.quiet)
             try:
                 tree, file = await contexts.receive(request, body, folder, self._sums)
+                if lint.fails(file, request.build_args) and (
+                    found := await self._lint(request, tree, file)
+                ):
+                    raise InvalidError(lint.refusal(found))
                 solver = Solver(
                     self._context, self._containers, self._locks, request, identity, folder, report
                 )

@@ -46,8 +46,9 @@ async def run(
 ) -> Result:
     """The step's layer from the cache, or of `make`, which gives its DiffID, None for none."""
     cache = job.context.store.build_cache
-    if job.request.no_cache:
-        step.missed("--no-cache was given")
+    if job.is_uncached(step.stage):
+        flag = "--no-cache" if job.request.no_cache else "--no-cache-filter"
+        step.missed(f"{flag} was given")
     else:
         found = await offload(cache.find, wanted.key)
         if found is not None:
@@ -67,12 +68,12 @@ async def run(
     return Result(diff_id, stamp, False)
 
 
-async def settings(job: Job, state_key: str, text: str) -> Result:
+async def settings(job: Job, step: Step, state_key: str, text: str) -> Result:
     """A step that changes settings only: what the cache knows of it is when it was first done."""
     cache = job.context.store.build_cache
     parts = {"state": state_key, "text": text, "epoch": job.request.epoch()}
     key = digest(["settings", parts])
-    if not job.request.no_cache:
+    if not job.is_uncached(step.stage):
         found = await offload(cache.find, key)
         if found is not None:
             return Result(None, found.stamp, True)

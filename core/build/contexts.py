@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import stat
@@ -24,6 +25,8 @@ from .request import Request
 from .tree import Sums, Tree
 
 _MOST = 16 << 20
+# Where a client that cannot be seen into sends the folders of named contexts.
+_SENT = ".bayplan-contexts"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 
 
@@ -39,10 +42,14 @@ async def receive(
         keep = request.build_args.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR") in ("1", "true")
         root = await Git.of(request, keep=keep).clone(_git(request.remote), root)
     elif request.remote:
-        text = await _remote(request, root, folder)
+        text = await _remote(request.remote, root, folder / "download")
     else:
         root.mkdir(mode=0o755)
         await _unpack(body, root)
+        if any(one.sent for one in request.contexts.values()):
+            # They are none of the main context's files.
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(root / _SENT, folder / "sent")
     name = request.dockerfile or "Dockerfile"
     if text is None:
         text, name = _read(root, name)
@@ -59,15 +66,43 @@ def _git(address: str) -> str:
     return address
 
 
-async def _remote(request: Request, root: Path, folder: Path) -> str | None:
-    """A URL: a Dockerfile's text, or an archive that is the context."""
-    if not copying.is_url(request.remote):
+async def named(request: Request, key: str, folder: Path) -> Tree:
+    """The files of a named context, brought into `folder` if they are not on this host.
+
+    Raises InvalidError, BayError.
+    """
+    one = request.contexts[key]
+    if one.folder is not None:
+        root = one.folder
+    elif one.sent:
+        root = folder.parent / "sent" / one.sent
+        if not _is_folder(root.parent) or not _is_folder(root):
+            raise InvalidError(f"build context {key}: its files were not sent")
+    elif copying.is_git(_git(one.remote)):
+        root = await Git.of(request).clone(_git(one.remote), folder / "context")
+    else:
+        root = folder / "context"
+        if await _remote(one.remote, root, folder / "download") is not None:
+            raise InvalidError(f"build context {key}: {one.remote} is no archive")
+    return Tree(root, f"build context {key}", _ignore(root, ""))
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one itself: a link in what was sent would lead out of it."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+async def _remote(address: str, root: Path, path: Path) -> str | None:
+    """A URL: a Dockerfile's text, or an archive that is the context. Downloaded to `path`."""
+    if not copying.is_url(address):
         raise InvalidError(
-            f"unable to prepare context: {request.remote} is neither http(s) nor a git repository"
+            f"unable to prepare context: {address} is neither http(s) nor a git repository"
         )
     root.mkdir(mode=0o755)
-    path = folder / "download"
-    kind = await fetching.download(request.remote, path)
+    kind = await fetching.download(address, path)
     with open(path, "rb") as file:
         head = file.read(512)
     is_tar = head[257:262] == b"ustar" or kind.startswith(
@@ -121,7 +156,8 @@ def _read(root: Path, name: str) -> tuple[str, str]:
 
 def _ignore(root: Path, name: str) -> Ignore:
     """The ignore file of this very Dockerfile, else the context's."""
-    for path in (f"{posixpath.normpath('/' + name)[1:]}.dockerignore", ".dockerignore"):
+    own = f"{posixpath.normpath('/' + name)[1:]}.dockerignore" if name else ""
+    for path in filter(None, (own, ".dockerignore")):
         data = read_inside(root, path, _MOST)
         if data is not None:
             return Ignore(data.decode("utf-8-sig", "replace").splitlines())

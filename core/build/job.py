@@ -50,6 +50,13 @@ class Job:
     total: int = 0
     count: int = 0
 
+    def is_uncached(self, stage: int) -> bool:
+        """Whether the steps of that stage are done anew, whatever the cache has."""
+        if self.request.no_cache or not self.request.uncached:
+            return self.request.no_cache
+        name = self.plan.stages[stage].name
+        return any(one.lower() in (name or None, str(stage)) for one in self.request.uncached)
+
     async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a thread. When this task is cancelled the thread is told, by
         `cancel`, and waited for: nothing of a build goes on behind its back.

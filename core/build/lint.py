@@ -59,21 +59,33 @@ def check(look: Look) -> list[Finding]:
 
     `# check=skip=A,B` in the file leaves rules out, `skip=all` all of them.
     """
-    skipped = _skipped(look.file)
+    skipped = _skipped(look.file, look.build_args)
     if "all" in skipped:
         return []
     found = [warning for warning in _all(look) if warning.rule.lower() not in skipped]
     return sorted(found, key=lambda one: (one.line, one.column))
 
 
-def fails(file: Dockerfile) -> bool:
-    """Whether the file asks for its build to fail on findings: `# check=error=true`."""
-    options = file.directives.get("check", "").split(";")
+def fails(file: Dockerfile, build_args: Mapping[str, str | None]) -> bool:
+    """Whether a build is to fail on findings: `# check=error=true`, or the same as an argument."""
+    options = _options(file, build_args)
     return any(option.strip().lower() == "error=true" for option in options)
 
 
-def _skipped(file: Dockerfile) -> set[str]:
-    for option in file.directives.get("check", "").split(";"):
+def refusal(found: list[Finding]) -> str:
+    """What a build that fails on findings says: the rules, and each finding with its line."""
+    rules = ", ".join(dict.fromkeys(one.rule for one in found))
+    shown = "\n".join(f"{one.rule}: {one.message}\n{one.excerpt}" for one in found)
+    return f"lint violation found for rules: {rules}\n{shown}"
+
+
+def _options(file: Dockerfile, build_args: Mapping[str, str | None]) -> list[str]:
+    given = build_args.get("BUILDKIT_DOCKERFILE_CHECK")
+    return (file.directives.get("check", "") if given is None else given).split(";")
+
+
+def _skipped(file: Dockerfile, build_args: Mapping[str, str | None]) -> set[str]:
+    for option in _options(file, build_args):
         name, _, value = option.partition("=")
         if name.strip().lower() == "skip":
             return {one.strip().lower() for one in value.split(",")}

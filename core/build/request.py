@@ -10,6 +10,7 @@ from ...host.errors import BayError, InvalidError, UnsupportedError
 from ...storage.reference import parse as parse_reference
 from ..registry.manifests import Platform
 from ..types import Json
+from .named import Named
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Request:
     `text` is the Dockerfile when it is none of the context's; `secrets` their contents by id;
     `ssh` agents' sockets by id; `auths` registry credentials by host; `host` the part of a
     HostConfig that every step's container gets; `cancel_id` is what a client cancels it by.
+    `contexts` are named ones, by `named.key_of`; `uncached` the stages (names or numbers) of which
+    every step is done anew.
     """
 
     dockerfile: str = "Dockerfile"
@@ -38,6 +41,8 @@ class Request:
     ssh: Mapping[str, str] = field(default_factory=dict)
     auths: Mapping[str, Json] = field(default_factory=dict)
     cancel_id: str = ""
+    contexts: Mapping[str, Named] = field(default_factory=dict)
+    uncached: Sequence[str] = ()
     quiet: bool = False
     details: bool = False
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from ...host.errors import BayError, NotFoundError
+from ...host.errors import BayError, InvalidError, NotFoundError
 from ...host.threads import complete, offload
 from ...storage.images import Image
 from ...storage.reference import parse as parse_reference
@@ -15,9 +15,10 @@ from .. import commit
 from ..containers import Containers
 from ..context import Context
 from ..types import Json
-from . import copying, stages
+from . import contexts, copying, stages
 from .job import Job
 from .mountlocks import MountLocks
+from .named import key_of
 from .parser import Dockerfile
 from .report import Report, Step
 from .request import Request, check_platform
@@ -54,7 +55,7 @@ class Solver:
     async def solve(self, tree: Tree, file: Dockerfile, undo: AsyncExitStack) -> str:
         """Build the target stage and all it needs; the image's id."""
         request, report = self._request, self._report
-        plan = stages.plan(file, request.build_args, request.target)
+        plan = stages.plan(file, request.build_args, request.target, request.contexts)
         self._undo = undo
         self._job = Job(
             self._identity, request, self._context, report, self._folder, undo, self._locks,
@@ -153,8 +154,14 @@ class Solver:
             return (await self._await_stage(stage.base_stage)).fork()
         if stage.base.lower() == "scratch":
             return State.scratch()
-        image = await self._image(stage.base, step)
-        return State.of(image)
+        name = stage.base
+        if self._job.plan.is_named(name):
+            name = self._request.contexts[key_of(name)].image
+            if not name:
+                raise InvalidError(
+                    f"the build context {stage.base} is no image: FROM needs docker-image://NAME"
+                )
+        return State.of(await self._image(name, step))
 
     async def _image(self, name: str, step: Step | None) -> Image:
         """An image by name, pulled when it is not here or --pull was given."""
@@ -204,6 +211,8 @@ class Solver:
             return self._job.tree
         found = self._job.plan.find(name, stage)
         key = f"stage {found}" if found is not None else f"image {name}"
+        if self._job.plan.is_named(name):
+            key = f"context {key_of(name)}"
         if key not in self._trees:
             self._trees[key] = asyncio.create_task(self._mounted(name, found))
         try:
@@ -213,6 +222,12 @@ class Solver:
             raise
 
     async def _mounted(self, name: str, stage: int | None) -> Tree:
+        if self._job.plan.is_named(name):
+            key = key_of(name)
+            image = self._request.contexts[key].image
+            if not image:
+                return await contexts.named(self._request, key, self._job.new_folder("named"))
+            name = image
         if stage is not None:
             diff_ids = (await self._await_stage(stage)).diff_ids
             what = f"stage {name}"

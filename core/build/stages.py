@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ...host.errors import InvalidError
 from .. import words
+from .named import key_of
 from .parser import NAMES, Dockerfile, Instruction
 from .runflags import mount_sources
 
@@ -45,9 +46,16 @@ class Plan:
     arguments: dict[str, str]
     target: int
     needed: list[int]
+    named: Collection[str] = ()
+
+    def is_named(self, name: str) -> bool:
+        """Whether a named context stands for this name of an image or a stage."""
+        return bool(self.named) and key_of(name) in self.named
 
     def find(self, name: str, before: int) -> int | None:
         """The stage before number `before` that `--from=name` means."""
+        if self.is_named(name):
+            return None
         for stage in self.stages[:before]:
             if stage.name == name.lower():
                 return stage.index
@@ -70,8 +78,16 @@ def platform_arguments() -> dict[str, str]:
     return result
 
 
-def plan(file: Dockerfile, build_args: Mapping[str, str | None], target: str = "") -> Plan:
-    """Arrange the instructions in stages. Raises DockerfileError."""
+def plan(
+    file: Dockerfile,
+    build_args: Mapping[str, str | None],
+    target: str = "",
+    named: Collection[str] = (),
+) -> Plan:
+    """Arrange the instructions in stages; `named` are contexts that stand for stages and images.
+
+    Raises DockerfileError.
+    """
     values = platform_arguments()
     arguments: dict[str, str] = {}
     stages: list[Stage] = []
@@ -87,7 +103,10 @@ def plan(file: Dockerfile, build_args: Mapping[str, str | None], target: str = "
             raise file.error(one, "no build stage in current context: the first one begins at FROM")
     if not stages:
         raise file.error(file.instructions[-1], "dockerfile contains no stages to build: no FROM")
-    result = Plan(stages, arguments, len(stages) - 1, [])
+    result = Plan(stages, arguments, len(stages) - 1, [], named)
+    for stage in stages:
+        if stage.base_stage is not None and result.is_named(stage.base):
+            stage.base_stage = None
     for stage in stages:
         for one in stage.steps:
             for source in sources(one):

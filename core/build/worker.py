@@ -117,7 +117,7 @@ class Worker:
 
     async def _settings(self, state: State, one: Instruction, step: Step) -> None:
         settings.carry_out(self._job, state, one)
-        result = await cached.settings(self._job, state.identity(), one.original)
+        result = await cached.settings(self._job, step, state.identity(), one.original)
         text = settings.shown(state, one)
         state.record(result.stamp, f"/bin/sh -c #(nop)  {text}", None)
         step.done(state.identity(), result.cached)
@@ -132,7 +132,7 @@ class Worker:
         copy = Copy.folder(self._job, state, path)
         created_by = f"/bin/sh -c #(nop) WORKDIR {path}"
         if not await self._job.work(copy.is_needed):
-            result = await cached.settings(self._job, state.identity(), one.original)
+            result = await cached.settings(self._job, step, state.identity(), one.original)
             state.record(result.stamp, created_by, None)
         else:
             result = await cached.run(

@@ -163,7 +163,7 @@ def test_an_archive_s_own_links_stay_in_its_destination(
             archive.addfile(entry)
     image = kitchen.image("FROM base\nADD t.tar /to/\n")
     assert kitchen.sh(image, "cd /to; find . -type f | sort") == "./a/f\n./etc/passwd\n"
-    told = kitchen.sh(image, "readlink /to/up /to/far; test -s /etc/passwd && echo kept")
+    told = kitchen.sh(image, "readlink /to/up; readlink /to/far; test -s /etc/passwd && echo kept")
     assert told == "..\n/etc\nkept\n"
 
 
