@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from ...host import clock
+from ...host import clock, syscalls
 from ...host.errors import NoSpaceError, NotFoundError
 from ...host.threads import offload, offload_long
 from ...storage import treetar
@@ -196,13 +196,33 @@ def _clear_targets(upper: Path, below: Below, mounts: list[Json]) -> None:
             raw = os.fsencode(path)
             if below.lstat(below.real(raw)) is not None:
                 break
-            place = upper / os.fsdecode(below.real(raw))
-            try:
-                found = os.lstat(place)
-                if stat.S_ISDIR(found.st_mode):
-                    os.rmdir(place)
-                elif stat.S_ISREG(found.st_mode) and not found.st_size:
-                    os.unlink(place)
-            except OSError:
-                break  # not there, or the command put something of its own in it
+            if not _cleared(upper, below.real(raw)):
+                break
             path = os.path.dirname(path)
+
+
+def _cleared(upper: Path, path: bytes) -> bool:
+    """Take away an empty folder or file; False when it is not there, or not what was made.
+
+    No link is followed: one that the command put in the way would lead to files of the host.
+    """
+    above, _, name = path.rpartition(b"/")
+    rule = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        root = os.open(upper, flags)
+        try:
+            folder = syscalls.openat2(root, above or b".", flags, resolve=rule)
+        finally:
+            os.close(root)
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
+                os.rmdir(name, dir_fd=folder)
+            elif stat.S_ISREG(found.st_mode) and not found.st_size:
+                os.unlink(name, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        return False
+    return True
