@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -148,13 +149,18 @@ async def _volumes(
                 await offload(_make_source, item.source)
             container.mounts.append(item.point())
             continue
+        name = item.source
+        if not name:
+            # In the row before it is made: what undoes a creation after a crash must know it.
+            name = secrets.token_hex(32)
+            container.anonymous_volumes.append(name)
+            await context.roster.save(container)
         volume = await context.volumes.ensure(
-            item.source,
+            name,
             item.options.get("Labels") or {},
             (item.options.get("DriverConfig") or {}).get("Options") or {},
+            anonymous=not item.source,
         )
-        if volume.anonymous and not item.source:
-            container.anonymous_volumes.append(volume.name)
         point = item.point(str(volume.path), volume.name)
         container.mounts.append(point)
         if item.copy:
@@ -176,7 +182,7 @@ def _make_source(path: str) -> None:
 
 async def _copy_up(context: Context, container: Container, fill: list[tuple[str, Path]]) -> None:
     """Fill each empty volume from what the image has at its destination, as Docker does."""
-    empty = [pair for pair in fill if await offload(_is_empty, pair[1])]
+    empty = [pair for pair in fill if await offload(copyup.is_due, pair[1])]
     if not empty:
         return
     rootfs = await offload(context.store.snapshots.mount, container.id)
@@ -185,13 +191,6 @@ async def _copy_up(context: Context, container: Container, fill: list[tuple[str,
             await offload_long(copyup.copy_up, rootfs, target, folder)
     finally:
         await offload(context.store.snapshots.unmount, container.id)
-
-
-def _is_empty(path: Path) -> bool:
-    try:
-        return next(os.scandir(path), None) is None
-    except FileNotFoundError:
-        return False
 
 
 async def discard(context: Context, container: Container) -> None:

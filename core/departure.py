@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from ..host import files, process
-from ..host.errors import BayError, NoSpaceError, NotFoundError
+from ..host.errors import BayError, NotFoundError
 from ..host.inotify import MOVED_TO, Inotify
 from ..host.threads import offload, together
 from . import conmon, restart, shm, subpaths
@@ -147,9 +147,12 @@ async def settle(
     if live.console is not None:
         live.console.close()
         live.console = None
-    # On a full disk the exit is known here all the same; after a crash it is read from its file.
-    with contextlib.suppress(NoSpaceError):
+    # On a full or failing disk the exit is known here all the same; after a crash it is read from
+    # its file.
+    try:
         await context.roster.save(container)
+    except BayError as error:
+        _log.warning("%s: its exit is not in the journal: %s", container.name, error)
     if oom:
         context.emit(container, "oom")
     seconds = max(0, finished - state.started) // 1_000_000_000

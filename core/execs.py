@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import shutil
 import time
@@ -31,6 +32,7 @@ from .supervisor import Supervisor
 from .types import Container, Json
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 # Docker forgets an exec that has ended after five minutes.
 _KEPT_SECONDS = 300
 # When the container, or conmon, was killed and took the exit code along.
@@ -195,8 +197,11 @@ class Execs:
 
     async def _follow(self, found: Exec, conmon: Supervisor) -> None:
         """Wait for its end, and clean up behind it."""
+        answer: Json = {}
         try:
             answer = await conmon.answer()
+        except (OSError, ValueError) as error:
+            _log.warning("exec %s: its exit code is not known: %s", found.id[:12], error)
         finally:
             conmon.release()
         code = answer.get("exit_code", answer.get("data"))

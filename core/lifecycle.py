@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 
 from ..host import cgroups, process
-from ..host.errors import BayError, ConflictError, InvalidError, NotModifiedError
+from ..host.errors import (
+    BayError,
+    ConflictError,
+    InvalidError,
+    NoSpaceError,
+    NotModifiedError,
+)
 from ..host.threads import offload
 from . import departure, health, launch, removal, restart
 from .context import Context, cgroup_path, tell_volumes
 from .types import Container
+
+_log = logging.getLogger(__name__)
 
 
 class Lifecycle:
@@ -55,7 +64,7 @@ class Lifecycle:
         context, live = self._context, self._context.live(container)
         try:
             await launch.launch(context, container)
-        except BayError as error:
+        except Exception as error:
             context.emit(container, "die", exitCode=str(container.state.exit_code))
             live.settle(live.next_exit, container.state.exit_code, str(error))
             if container.host_config["AutoRemove"]:
@@ -90,7 +99,8 @@ class Lifecycle:
             return
         if container.state.status == "restarting":  # stopped by the user since its end
             container.state.status = "exited"
-            await self._context.roster.save(container)
+            with contextlib.suppress(BayError):
+                await self._context.roster.save(container)
         if container.host_config["AutoRemove"] and not live.keep:
             await self._auto_remove(container)
 
@@ -104,7 +114,8 @@ class Lifecycle:
 
     async def _restart_later(self, container: Container, delay: float) -> None:
         context, live = self._context, self._context.live(container)
-        await context.roster.save(container)
+        with contextlib.suppress(BayError):  # a full disk keeps nothing from running again
+            await context.roster.save(container)
         await asyncio.sleep(delay)
         async with live.lock:
             live.restart = None
@@ -114,7 +125,9 @@ class Lifecycle:
             try:
                 await self._launch(container)
                 return
-            except BayError:
+            except Exception as error:
+                # Whatever it was, out of descriptors for one: the policy goes on trying.
+                _log.warning("container %s could not be restarted: %s", container.name, error)
                 container.state.status = "exited"
                 again = restart.wanted(container)
         if again:
@@ -137,10 +150,14 @@ class Lifecycle:
         context, live = self._context, self._context.live(container)
         pending = container.state.status == "restarting"
         self._cancel_restart(container)
+        if container.phase == "starting":
+            # It runs in a moment, and that is what is meant.
+            async with live.lock:
+                pass
+            self._cancel_restart(container)
         if not container.state.running:
             if pending:
-                container.user_stopped = True
-                await context.roster.save(container)
+                await self._note_stop(container)
                 return
             raise NotModifiedError(f"container {container.name} is already stopped")
         number = signal_number(name or container.config.get("StopSignal") or "SIGTERM")
@@ -148,9 +165,7 @@ class Lifecycle:
             timeout = container.config.get("StopTimeout")
         timeout = 10 if timeout is None else timeout
         async with live.lock:
-            # Saved before the signal: a policy must not bring back what the user stopped.
-            container.user_stopped = True
-            await context.roster.save(container)
+            await self._note_stop(container)
             self._signal(container, number)
             if container.state.status == "paused":
                 await context.runtime.resume(container.id)
@@ -164,6 +179,15 @@ class Lifecycle:
                 await offload(cgroups.kill, cgroup_path(context.options, container))
                 await live.exited.wait()
         context.emit(container, "stop")
+
+    async def _note_stop(self, container: Container) -> None:
+        """Save before the signal that a policy must not bring back what the user stopped.
+
+        On a full disk it is known as long as this engine lives: who makes room must be able to.
+        """
+        container.user_stopped = True
+        with contextlib.suppress(NoSpaceError):
+            await self._context.roster.save(container)
 
     async def _wait_exit(self, container: Container, timeout: float) -> bool:
         live = self._context.live(container)
@@ -188,8 +212,7 @@ class Lifecycle:
                 )
             ends = {9, signal_number(container.config.get("StopSignal") or "SIGTERM")}
             if number in ends:
-                container.user_stopped = True
-                await context.roster.save(container)
+                await self._note_stop(container)
             self._signal(container, number)
             if container.state.status == "paused" and number == signal.SIGKILL:
                 # A frozen process dies only once it is thawed (cgroup v1).

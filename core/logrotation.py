@@ -112,12 +112,11 @@ class Rotation:
             path = logconfig.path(container)
             if not container.state.running or path is None:
                 continue
-            size, files = limits(container.host_config["LogConfig"])
-            if not size:
-                continue
             try:
-                await offload(_rotate_if_due, path, size, files)
-            except OSError:
+                size, files = limits(container.host_config["LogConfig"])
+                if size:
+                    await offload(_rotate_if_due, path, size, files)
+            except (OSError, InvalidError):
                 # One container's odd folder must not keep the others' logs from their limits.
                 _log.exception("log of %s not rotated", container.name)
 

@@ -23,6 +23,29 @@ async def remove(context: Context, container: Container, force: bool, volumes: b
     live, state = context.live(container), container.state
     if state.status == "removing":
         raise ConflictError(f"removal of container {container.name} is already in progress")
+    while True:
+        if container.phase == "starting":
+            # What is being started runs in a moment: that decides.
+            async with live.lock:
+                pass
+        _refuse_running(container, force)
+        if live.restart is not None:
+            live.restart.cancel()
+            live.restart = None
+        # Whoever watches must find it settled and not bring it back.
+        container.user_stopped = True
+        if state.running:
+            await _end(context, container)
+        async with live.lock:
+            if context.roster.get(container.id) is None:
+                return
+            if not state.running:
+                await finish(context, container, volumes)
+                return
+
+
+def _refuse_running(container: Container, force: bool) -> None:
+    state = container.state
     if (state.running or state.status == "restarting") and not force:
         hint = (
             "unpause and then stop the container"
@@ -33,17 +56,6 @@ async def remove(context: Context, container: Container, force: bool, volumes: b
             f'cannot remove container "/{container.name}": container is {state.status}: '
             f"{hint} before removing or force remove"
         )
-    if live.restart is not None:
-        live.restart.cancel()
-        live.restart = None
-    # Whoever watches must find it settled and not bring it back.
-    container.user_stopped = True
-    if state.running:
-        await _end(context, container)
-    async with live.lock:
-        if context.roster.get(container.id) is None:
-            return
-        await finish(context, container, volumes)
 
 
 async def _end(context: Context, container: Container) -> None:

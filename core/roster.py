@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _TABLE = (
     "CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL)"
 )
 _JSON = json.JSONEncoder(separators=(",", ":"))
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
 class Roster:
@@ -33,6 +34,10 @@ class Roster:
         self._folder = folder
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, str] = {}
+        # The saves are numbered as they are asked for; the last one written of each container.
+        self._number = 0
+        self._written: dict[str, int] = {}
+        self._writing = threading.Lock()
 
     def load(self) -> None:
         """Read every row; blocks. Called once, when the engine opens."""
@@ -76,7 +81,7 @@ class Roster:
 
     def check_name(self, name: str) -> None:
         """Raise InvalidError for a bad name, ConflictError for one in use; Docker's words."""
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             raise InvalidError(
                 f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
             )
@@ -118,13 +123,21 @@ class Roster:
 
     def saving(self, container: Container) -> Callable[[], None]:
         """`save` of the container as it is now, to be called in a thread before what follows it."""
-        body, key = _encode(container), container.id
+        self._number += 1
+        number, body, key = self._number, _encode(container), container.id
 
         def write() -> None:
             if key in self._by_id:
-                self._db.execute("UPDATE containers SET body = ? WHERE id = ?", body, key)
+                self._write(key, number, body)
 
         return write
+
+    def _write(self, key: str, number: int, body: str) -> None:
+        """Write a body, unless a later one was written already: threads come in any order."""
+        with self._writing:
+            if number > self._written.get(key, 0):
+                self._db.execute("UPDATE containers SET body = ? WHERE id = ?", body, key)
+                self._written[key] = number
 
     async def rename(self, container: Container, name: str) -> None:
         """Give a container another name. Raises ConflictError or InvalidError."""
@@ -152,6 +165,7 @@ class Roster:
 
     def _forget(self, container: Container) -> None:
         self._by_id.pop(container.id, None)
+        self._written.pop(container.id, None)
         if self._by_name.get(container.name) == container.id:
             del self._by_name[container.name]
 

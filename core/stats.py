@@ -140,7 +140,7 @@ class Stats:
         while True:
             try:
                 await self.sample()
-            except OSError:
+            except (OSError, ValueError):
                 # One odd file must not end the figures of all others for good.
                 _log.exception("sampling failed")
             # What a slow second missed is not caught up with.

@@ -20,7 +20,10 @@ async def top(context: Context, container: Container, arguments: str) -> Json:
     if not container.state.running:
         raise ConflictError(f"container {container.id} is not running")
     pids = await offload(cgroups.processes, cgroup_path(context.options, container))
-    words = shlex.split(arguments or "-ef")
+    try:
+        words = shlex.split(arguments or "-ef")
+    except ValueError as error:
+        raise InvalidError(f"invalid arguments of ps {arguments!r}: {error}") from None
     done = await offload(process.run, ["ps", *words])
     if done.code == 127:
         raise BayError("top needs ps on this host: install the package procps")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Callable, Collection, Sequence
 
 from ..host import clock
-from ..host.errors import ConflictError, InvalidError
+from ..host.errors import ConflictError, InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
 from ..storage.snapshots import tree_size
 from ..storage.store import Store
@@ -37,14 +39,28 @@ class Volumes:
         self._store = store
         self._events = events
         self._containers = containers
+        # Between a look at who uses a volume and its removal nobody may begin to.
+        self._changing = asyncio.Lock()
 
-    async def ensure(self, name: str, labels: dict[str, str], options: dict[str, str]) -> Volume:
+    async def ensure(
+        self, name: str, labels: dict[str, str], options: dict[str, str], anonymous: bool = False
+    ) -> Volume:
         """The volume called `name`, made if there is none; a new anonymous one for no name.
 
-        Raises InvalidError for the name or the options, ConflictError for other options.
+        `anonymous` makes one of a name the caller has noted. Raises InvalidError for the name or
+        the options, ConflictError for other options, NoSpaceError. A removal of that volume that
+        is under way has ended; one that begins later finds who uses it, if the caller notes it at
+        once.
         """
+        async with self._changing:
+            return await self._ensure(name, labels, options, anonymous)
+
+    async def _ensure(
+        self, name: str, labels: dict[str, str], options: dict[str, str], anonymous: bool
+    ) -> Volume:
         known = {volume.name for volume in await offload(self._store.volumes.all)}
-        volume = await offload(self._store.volumes.create, name or None, labels, options)
+        create = functools.partial(self._store.volumes.create, anonymous=anonymous)
+        volume = await offload(create, name or None, labels, options)
         if volume.name not in known:
             self._events.emit("volume", "create", volume.name, {"driver": "local"})
         return volume
@@ -93,14 +109,15 @@ class Volumes:
 
         Raises NotFoundError, or ConflictError while a container other than `ignore` refers to it.
         """
-        volume = await offload(self._store.volumes.get, name)
-        users = [container.id for container in self._users(volume.name) if container.id != ignore]
-        if users:
-            raise ConflictError(
-                f"remove {name}: volume is in use - [{', '.join(users)}]: "
-                "remove these containers first"
-            )
-        await offload_long(self._store.volumes.remove, volume.name)
+        async with self._changing:
+            volume = await offload(self._store.volumes.get, name)
+            users = [one.id for one in self._users(volume.name) if one.id != ignore]
+            if users:
+                raise ConflictError(
+                    f"remove {name}: volume is in use - [{', '.join(users)}]: "
+                    "remove these containers first"
+                )
+            await offload_long(self._store.volumes.remove, volume.name)
         self._events.emit("volume", "destroy", volume.name, {"driver": "local"})
 
     async def prunable(self, filters: Filters, without: Collection[str] = ()) -> Sequence[Volume]:
@@ -125,8 +142,12 @@ class Volumes:
         """Remove what no container refers to; see `prunable`."""
         deleted, freed = [], 0
         for volume in await self.prunable(filters):
-            freed += await offload_long(tree_size, volume.path)
-            await self.remove(volume.name)
+            size = await offload_long(tree_size, volume.path)
+            try:
+                await self.remove(volume.name)
+            except (ConflictError, NotFoundError):
+                continue  # used again, or removed by another, meanwhile
+            freed += size
             deleted.append(volume.name)
         return {"VolumesDeleted": deleted, "SpaceReclaimed": freed}
 

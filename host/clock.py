@@ -37,7 +37,10 @@ def to_ns(text: str) -> int:
         raise ValueError(f"not an RFC 3339 time: {text}")
     day, clock, fraction, zone = match.groups()
     zone = "+00:00" if zone in (None, "Z", "z") else zone
-    moment = datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone}").astimezone(UTC)
+    except OverflowError:  # the first and the last day there are, in some zones
+        raise ValueError(f"not an RFC 3339 time: {text}") from None
     return int(moment.timestamp()) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
 
 

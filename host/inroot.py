@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -32,13 +33,16 @@ def read_inside(root: Path, path: str, limit: int) -> bytes | None:
     Raises OSError (EFBIG) when it has more than `limit` bytes.
     """
     try:
-        # O_NONBLOCK: opening a FIFO must not wait for its writer.
-        fd = open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        found = open_inside(root, path, os.O_PATH)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        return None
+    try:
+        # Looked at before it is opened: opening a device is an act, of a watchdog a fatal one.
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return None
+        fd = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
     with open(fd, "rb", buffering=0) as file:
         data = file.read(limit + 1) or b""
         while len(data) <= limit and (more := file.read(limit + 1 - len(data))):
@@ -86,8 +90,14 @@ def _make_folder(parent: int, name: str, mode: int) -> str | None:
             if error.errno != errno.EINVAL:
                 raise
         return None
-    # mkdir(2) applies the umask; the caller's mode is meant as it is.
-    os.chmod(name, mode, dir_fd=parent)
+    # mkdir(2) applies the umask; the caller's mode is meant as it is. By descriptor: whoever
+    # fills the folder may have put a link in its place, which chmod(2) would follow.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        made = openat2(parent, name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.chmod(f"/proc/self/fd/{made}", mode)
+        finally:
+            os.close(made)
     return None
 
 

@@ -167,6 +167,8 @@ def send_signal(pid: int, started: int, number: int) -> bool:
 
     By pidfd, opened before the start time is checked, so that a reused pid is never hit.
     """
+    if pid <= 0:
+        return False  # it ended while the caller waited for its turn
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -171,8 +171,8 @@ class Applier:
             if hidden:
                 os.unlink(base, dir_fd=folder)
             os.mkdir(base, 0o755, dir_fd=folder)
-            os.chmod(base, 0o755, dir_fd=folder)
             made = self._tree.folder(path)
+            os.chmod(proc_path(made), 0o755)
             if hidden:
                 self._set_opaque(made)
             return made
@@ -318,7 +318,13 @@ class Applier:
         """Owner, mode, xattrs and time of what is neither file nor folder; never followed."""
         os.chown(base, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
         if entry.kind != tar.SYMLINK:
-            os.chmod(base, entry.mode, dir_fd=folder)
+            # A container that runs may have put a link in its place, which chmod(2) would follow.
+            made = os.open(base, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                if not stat.S_ISLNK(os.fstat(made).st_mode):
+                    os.chmod(proc_path(made), entry.mode)
+            finally:
+                os.close(made)
         if entry.xattrs:
             set_xattrs(proc_path(folder, base), entry.xattrs)
         os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=folder, follow_symlinks=False)

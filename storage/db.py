@@ -7,6 +7,7 @@ apsw brings its own SQLite: the system's 3.40 can corrupt a WAL database under t
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Any
 import apsw
 
 from ..host.errors import BayError, NoSpaceError
+
+# 1000 pages of 4 KiB, SQLite's wal_autocheckpoint, with their headers and some more.
+_LOG_SIZE = 5 << 20
 
 
 class Database:
@@ -28,7 +32,9 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._depth = 0
-        self._connection = apsw.Connection(str(path))
+        _close_to_others(path)
+        with _explained():
+            self._connection = apsw.Connection(str(path))
         self._connection.set_busy_timeout(30_000)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             self.execute(f"PRAGMA {pragma}")
@@ -36,6 +42,7 @@ class Database:
             self.execute(
                 "CREATE TABLE IF NOT EXISTS versions (owner TEXT PRIMARY KEY, version INT)"
             )
+        _reserve(path)
 
     def execute(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """Run one statement with `?` parameters; its rows."""
@@ -71,18 +78,51 @@ class Database:
         """Bring `owner`'s tables up to date: run each step (SQL script) not run before, once.
 
         Steps are only ever appended. Raises apsw.Error when one fails; then none was kept.
+        BayError for a file that a newer version has changed. Nothing is written when all was run:
+        an engine must come up on a full disk, or nobody could make room.
         """
         with self.transaction():
             rows = self.execute("SELECT version FROM versions WHERE owner=?", owner)
             done = rows[0][0] if rows else 0
+            if done > len(steps):
+                raise BayError(
+                    f"the engine's database is a newer version's ({owner} {done}, this one knows"
+                    f" {len(steps)}): run that version, or choose another --root"
+                )
+            if done == len(steps):
+                return
             for step in steps[done:]:
-                self._connection.execute(step)
+                with _explained():
+                    self._connection.execute(step)
             self.execute("INSERT OR REPLACE INTO versions VALUES (?,?)", owner, len(steps))
 
     def close(self) -> None:
         """Close the file; the WAL is folded into it."""
         with self._lock:
             self._connection.close()
+
+
+def _reserve(path: Path) -> None:
+    """Have the whole write-ahead log on the disk, as large as it gets between two checkpoints.
+
+    So what is written to it needs no room: on a full disk containers can be stopped and removed.
+    """
+    with contextlib.suppress(OSError):
+        fd = os.open(path.with_name(f"{path.name}-wal"), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.posix_fallocate(fd, 0, _LOG_SIZE)
+        finally:
+            os.close(fd)
+
+
+def _close_to_others(path: Path) -> None:
+    """Mode 0600 for the file, and with it for those SQLite puts beside it: containers' rows have
+    their variables, which may be secrets.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for one in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(one, 0o600)
 
 
 @contextlib.contextmanager
@@ -92,5 +132,8 @@ def _explained() -> Iterator[None]:
         yield
     except apsw.FullError as error:
         raise NoSpaceError("cannot write the engine's database: no space left on disk") from error
-    except (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError) as error:
+    except (
+        *(apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError),
+        *(apsw.CantOpenError, apsw.BusyError, apsw.PermissionsError),
+    ) as error:
         raise BayError(f"cannot use the engine's database: {error}") from error

@@ -129,7 +129,10 @@ class _Copy:
             try:
                 with open(places[0], "rb") as source:
                     while chunk := source.read(_CHUNK):
-                        os.write(fd, chunk)
+                        # A disk that fills up takes a part first, and says so only at the next.
+                        view = memoryview(chunk)
+                        while view:
+                            view = view[os.write(fd, view) :]
                 _describe(fd, below, places[0])
             finally:
                 os.close(fd)

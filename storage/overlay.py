@@ -60,8 +60,10 @@ def view(lowers: Sequence[Path], place: Path) -> int:
     It is mounted nowhere: the mount ends when the descriptor is closed, at the latest with this
     process. `place` is any folder, needed on old kernels. Raises BayError.
     """
-    folders = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in lowers]
+    folders: list[int] = []
     try:
+        for path in lowers:
+            folders.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         if len(folders) < 2:  # overlayfs wants two layers when none is writable
             return os.dup(folders[0]) if folders else _empty()
         try:

@@ -88,17 +88,21 @@ class Settling:
             self._wanted.clear()
             if self._closed:
                 return
-            due = self._db.execute("SELECT diff_id FROM layers WHERE boot != ''")
-            if not due:
-                continue
-            fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                syscalls.syncfs(fd)
-            except OSError as error:
-                log.warning("cannot sync %s: %s", self._root, error)
-                continue
-            finally:
-                os.close(fd)
-            with self._db.transaction():
-                for (diff_id,) in due:
-                    self._db.execute("UPDATE layers SET boot='' WHERE diff_id=?", diff_id)
+                self._settle()
+            except (BayError, OSError) as error:
+                # A full disk, for one: what is unsettled stays so until the next layer.
+                log.warning("layers in %s are not settled yet: %s", self._root, error)
+
+    def _settle(self) -> None:
+        due = self._db.execute("SELECT diff_id FROM layers WHERE boot != ''")
+        if not due:
+            return
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syscalls.syncfs(fd)
+        finally:
+            os.close(fd)
+        with self._db.transaction():
+            for (diff_id,) in due:
+                self._db.execute("UPDATE layers SET boot='' WHERE diff_id=?", diff_id)

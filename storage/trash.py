@@ -6,6 +6,7 @@ slower, since the kernel then steps over recently deleted inodes one by one.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import queue
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH = 100
+# What a name begins with that is on its way out beside its neighbours.
+GONE = ".gone-"
 
 
 class Trash:
@@ -34,9 +37,17 @@ class Trash:
 
     def put(self, path: Path) -> None:
         """Make the file or tree disappear now; a missing one is fine. Raises OSError."""
-        target = self._folder / f"{path.name[:80]}.{os.urandom(8).hex()}"
+        mark = os.urandom(8).hex()
+        target = self._folder / f"{path.name[:80]}.{mark}"
         try:
-            os.rename(path, target)
+            try:
+                os.rename(path, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                # On a disk of its own, as volumes may be: out of the way where it is.
+                target = path.with_name(f"{GONE}{mark}")
+                os.rename(path, target)
         except FileNotFoundError:
             return
         self._queue.put(target)

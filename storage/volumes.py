@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..host.errors import ConflictError, InvalidError, NotFoundError
+from ..host.errors import ConflictError, InvalidError, NoSpaceError, NotFoundError
 from . import overlay
 from .db import Database
-from .trash import Trash
+from .trash import GONE, Trash
 from .volumemount import mount_options
 
 _SCHEMA = """
@@ -53,13 +54,16 @@ class VolumeStore:
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
         driver_opts: Mapping[str, str] | None = None,
+        *,
+        anonymous: bool = False,
     ) -> Volume:
         """Make a volume; without a name an anonymous one. One of that name is given as it is.
 
-        Raises InvalidError for a bad name or bad options, ConflictError for a volume of that
-        name with other options.
+        `anonymous` makes one of a name that the caller has chosen. Raises InvalidError for a bad
+        name or bad options, ConflictError for a volume of that name with other options,
+        NoSpaceError.
         """
-        anonymous = not name
+        anonymous = anonymous or not name
         name = name or os.urandom(32).hex()
         options = dict(driver_opts or {})
         if not _NAME.fullmatch(name) or len(name) > 255:
@@ -76,7 +80,15 @@ class VolumeStore:
                     raise ConflictError(f"volume {name} exists with other options")
                 return self.get(name)
             self._insert(name, dict(labels or {}), options, anonymous, time.time_ns())
-        self._make(name)
+        try:
+            self._make(name)
+        except OSError as error:
+            # A row without its folder would be given to whoever asks for the name next.
+            self._db.execute("DELETE FROM volumes WHERE name=?", name)
+            self._trash.put(self._root / name)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoSpaceError(f"cannot make volume {name}: no space left on disk") from error
+            raise
         return self.get(name)
 
     def _insert(self, name: str, labels: Any, options: Any, anonymous: bool, created: int) -> None:
@@ -148,8 +160,10 @@ class VolumeStore:
         A power cut may take the last rows with it, so a folder without a row is a volume.
         """
         rows = {volume.name for volume in self.all()}
-        for entry in self._root.iterdir():
-            if entry.name not in rows and _NAME.fullmatch(entry.name) and entry.is_dir():
+        for entry in list(self._root.iterdir()):
+            if entry.name.startswith(GONE):
+                self._trash.put(entry)
+            elif entry.name not in rows and _NAME.fullmatch(entry.name) and entry.is_dir():
                 # Whether it was anonymous is lost with the row: prune must not take it then.
                 self._insert(entry.name, {}, {}, False, entry.stat().st_mtime_ns)
                 rows.add(entry.name)

@@ -205,3 +205,53 @@ def test_figures_outlive_the_engine(engine_with_image: tuple[EngineProcess, str]
     assert (folder / "stats").exists()
     engine.bay("rm", "-f", "busy", check=True)
     assert not folder.exists()
+
+
+def test_kill_while_a_volume_is_filled_from_the_image(
+    fresh_engine: Callable[..., EngineProcess], tmp_path: Path
+) -> None:
+    """The container never was, its anonymous volumes neither; the next one finds all its files."""
+    engine = fresh_engine()
+    for folder in ("data", "more"):
+        (tmp_path / folder).mkdir()
+        for number in range(300):
+            (tmp_path / folder / str(number)).write_text(str(number) * 500)
+        # The last to be copied: a second of reading, and no byte on the disk.
+        with open(tmp_path / folder / "zeros", "wb") as file:
+            file.truncate(512 << 20)
+    tar = ["tar", "-C", tmp_path, "-Scf", tmp_path / "root.tar", "data", "more"]
+    subprocess.run(tar, check=True)
+    changes = ("--change", "VOLUME /data /more", "--change", "CMD x")
+    engine.bay("import", *changes, tmp_path / "root.tar", "filled", check=True)
+    create = ("create", "--name", "box", "-v", "named:/data", "filled")
+    pid = engine.pid
+    argv = [str(BAY), *create]
+    making = subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=engine.environment
+    )
+    wait_until(
+        lambda: any(path.name != "named" and any((path / "_data").glob("*"))
+                    for path in (engine.root / "volumes").glob("*")),
+        "the second volume to be filled", every=0,
+    )  # fmt: skip
+    engine.kill9(pid)
+    making.wait(timeout=30)
+    engine.start()
+    assert engine.bay("ps", "-aq", check=True).stdout == ""
+    assert engine.bay("volume", "ls", "-q", check=True).stdout == "named\n"
+
+    engine.bay("volume", "rm", "named", check=True)
+    named, pid = engine.root / "volumes/named/_data", engine.pid
+    making = subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=engine.environment
+    )
+    wait_until(lambda: any(named.glob("*")), "the first volume to be filled", every=0)
+    engine.kill9(pid)
+    making.wait(timeout=30)
+    engine.start()
+    assert engine.bay("ps", "-aq", check=True).stdout == ""
+    engine.bay(*create, check=True)
+    assert (named / "zeros").stat().st_size == 512 << 20
+    assert len(list(named.iterdir())) == 301
+    assert all((named / str(number)).read_text() == str(number) * 500 for number in range(300))
+    engine.bay("rm", "-v", "box", check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -153,3 +154,25 @@ def test_a_load_and_a_commit_on_a_full_disk_leave_nothing(
     assert engine.api("POST", "/commit?container=full&repo=made&tag=one", {}).status == 201
     assert engine.api("POST", "/images/load", saved).status == 200
     consistent(engine)
+
+
+def test_containers_can_be_stopped_and_removed_on_a_full_disk(
+    engine: EngineProcess, busybox_image: str
+) -> None:
+    """Who has to make room can: neither needs a byte, nor does the start of an engine."""
+    engine.pull(busybox_image)
+    for name in ("one", "two"):
+        engine.bay("run", "-d", "--name", name, busybox_image, "sleep", "1000", check=True)
+    engine.bay("create", "--name", "three", busybox_image, "true", check=True)
+    fill(engine, 0)
+    with contextlib.suppress(OSError), open(engine.root.parent / "rest", "wb", 0) as file:
+        while True:
+            file.write(bytes(4096))
+    assert free(engine) == 0
+    engine.bay("stop", "-t", "0", "one", check=True)
+    engine.kill9()
+    engine.start()
+    engine.bay("rm", "one", "three", check=True)
+    engine.bay("rm", "-f", "two", check=True)
+    assert engine.bay("ps", "-aq", check=True).stdout == ""
+    (engine.root.parent / "rest").unlink()

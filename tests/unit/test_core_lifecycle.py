@@ -9,8 +9,11 @@ from bayplan.core import defaults, inspection, restart
 from bayplan.core.containers import since_ns
 from bayplan.core.lifecycle import signal_number
 from bayplan.core.names import new_id, random_name
+from bayplan.core.roster import Roster
 from bayplan.core.types import Container, State
+from bayplan.host import process
 from bayplan.host.errors import InvalidError
+from bayplan.storage.db import Database
 
 SECOND = 1_000_000_000
 
@@ -144,3 +147,28 @@ def test_ids_and_names() -> None:
     for _ in range(200):
         taken.add(random_name(lambda name: name in taken))
     assert len(taken) == 200
+
+
+def test_a_name_ends_where_it_ends(tmp_path: Path) -> None:
+    """A line feed behind it would reach hosts files, logs and terminals."""
+    roster = Roster(Database(tmp_path / "bay.db"), tmp_path)
+    for name in ("web\n", "we b", "-web", "w", ""):
+        with pytest.raises(InvalidError):
+            roster.check_name(name)
+    roster.check_name("web")
+
+
+def test_the_last_save_is_what_stays(tmp_path: Path) -> None:
+    """Saves go to threads, which may write them in another order."""
+    db = Database(tmp_path / "bay.db")
+    roster = Roster(db, tmp_path)
+    roster.load()
+    db.execute("INSERT INTO containers VALUES ('id', 'web', 'made')")
+    roster._write("id", 2, "stopped")
+    roster._write("id", 1, "running")
+    assert db.execute("SELECT body FROM containers") == [("stopped",)]
+
+
+def test_a_process_that_is_gone_gets_no_signal() -> None:
+    """A container may end while a stop waits for its turn; its pid is 0 then."""
+    assert process.send_signal(0, 0, 9) is False

@@ -106,3 +106,43 @@ def test_a_full_disk_is_told_and_keeps_the_transaction_whole(db: Database) -> No
         for _ in range(100):
             db.execute("INSERT INTO b VALUES (?)", bytes(10_000))
     assert db.execute("SELECT count(*) FROM b") == [(0,)]
+
+
+def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    """Containers' rows have their variables: its files are the engine's alone."""
+    (tmp_path / "open.db").touch(mode=0o644)
+    database = Database(tmp_path / "open.db")
+    database.migrate("t", ["CREATE TABLE t (a INT)"])
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert len(list(tmp_path.iterdir())) == 3
+    database.close()
+
+
+def test_a_newer_versions_file_is_left_alone(db: Database) -> None:
+    """Going back a version neither runs steps again later nor forgets that they were run."""
+    db.migrate("u", ["CREATE TABLE u (a INT)", "CREATE TABLE v (a INT)"])
+    with pytest.raises(BayError, match="newer version"):
+        db.migrate("u", ["CREATE TABLE u (a INT)"])
+    db.migrate("u", ["CREATE TABLE u (a INT)", "CREATE TABLE v (a INT)"])
+
+
+def test_what_is_no_database_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"nonsense" * 1000)
+    with pytest.raises(BayError, match="cannot use the engine's database"):
+        Database(tmp_path / "x.db")
+
+
+def test_the_log_has_its_room_beforehand(tmp_path: Path) -> None:
+    """A full disk takes what stops and removes containers; see test_images_full.py."""
+    database = Database(tmp_path / "room.db")
+    before = (tmp_path / "room.db-wal").stat()
+    assert before.st_blocks * 512 >= 1000 * 4096
+    database.migrate("t", ["CREATE TABLE t (a TEXT)"])
+    for number in range(300):
+        database.execute("INSERT INTO t VALUES (?)", str(number) * 1000)
+    assert (tmp_path / "room.db-wal").stat().st_size == before.st_size
+    assert len(database.execute("SELECT a FROM t")) == 300
+    database.close()
+    again = Database(tmp_path / "room.db")
+    assert len(again.execute("SELECT a FROM t")) == 300
+    again.close()
