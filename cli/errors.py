@@ -14,6 +14,13 @@ class CodedError(BayError):
         self.code = code
 
 
+class TerminalError(CodedError):
+    """No terminal where one is needed: said without the program's name, exit code 1."""
+
+    def __init__(self) -> None:
+        super().__init__("the input device is not a TTY", 1)
+
+
 def engine_sentence(error: BayError) -> str:
     """The message as Docker prints it: what the engine said is marked as such."""
     return f"Error response from daemon: {error}" if is_from_engine(error) else str(error)

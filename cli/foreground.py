@@ -13,7 +13,7 @@ from ..host import quickjson
 from ..host.errors import BayError
 from ..host.light import TYPE_CHECKING, Any, Callable, NamedTuple, suppress
 from .app import App
-from .errors import CodedError, engine_sentence
+from .errors import CodedError, TerminalError, engine_sentence
 from .flags import UsageError
 from .streams import Pump
 from .terminal import DEFAULT_KEYS, RawMode, Resizer, parse_keys, size_of
@@ -52,9 +52,9 @@ def detach_keys(app: App, given: str) -> bytes:
 
 
 def check_terminal(tty: bool, stdin: bool) -> None:
-    """Refuse `-it` where there is no terminal, as Docker does. Raises UsageError."""
+    """Refuse `-it` where there is no terminal, as Docker does. Raises TerminalError."""
     if tty and stdin and not sys.stdin.isatty():
-        raise UsageError("the input device is not a TTY")
+        raise TerminalError
 
 
 def terminal_size() -> tuple[int, int]:

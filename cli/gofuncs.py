@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
 from ..host.light import Any, Callable
 
 _VERB = re.compile(r"%([-+# 0]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
+
+
+class Fields(dict[str, Any]):
+    """A row of a list: a map as Docker writes it, sorted, and without the methods it has."""
+
+    def plain(self) -> dict[str, Any]:
+        """What is a value: methods such as `.Label "name"` are for templates to call."""
+        return {name: self[name] for name in sorted(self) if not callable(self[name])}
 
 
 def truth(value: Any) -> bool:
@@ -21,6 +30,8 @@ def show(value: Any) -> str:
         return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Fields):
+        value = value.plain()
     if isinstance(value, dict):
         return "map[" + " ".join(f"{k}:{show(v)}" for k, v in sorted(value.items())) + "]"
     if isinstance(value, list | tuple):
@@ -101,6 +112,8 @@ def _slice(value: Any, *bounds: int) -> Any:
 
 
 def _json(value: Any) -> str:
+    if isinstance(value, Fields):
+        value = value.plain()
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -146,6 +159,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "print": _print,
     "println": lambda *values: " ".join(map(show, values)) + "\n",
     "printf": printf,
+    "html": lambda text: html.escape(show(text)).replace("&quot;", "&#34;"),
     "json": _json,
     "join": _join,
     "split": lambda text, separator: text.split(separator),

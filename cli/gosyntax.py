@@ -100,7 +100,12 @@ def _unquote(text: str, error: type[Exception]) -> Any:
     try:
         value = json.loads(f'"{body}"', strict=False)
     except ValueError:
-        raise error(f"template: bad string {text}") from None
+        import ast  # for the escapes that JSON lacks: \x27, \a, \v
+
+        try:
+            value = ast.literal_eval(f'"{body}"')
+        except (ValueError, SyntaxError):
+            raise error(f"template: bad string {text}") from None
     return ord(value) if text[0] == "'" else value
 
 

@@ -38,7 +38,7 @@ class Listing(NamedTuple):
                 ensure_ascii=False, sort_keys=True, separators=(",", ":")
             ).encode
             for row in rows:
-                print(encode(_plain(row)))
+                print(encode({k: v for k, v in row.items() if not callable(v)}))
         else:
             self._template(rows, form)
 
@@ -49,21 +49,17 @@ class Listing(NamedTuple):
         sys.stdout.write("".join(f"{line}\n" for line in align([header, *cells], styles)))
 
     def _template(self, rows: Iterable[Row], form: str) -> None:
+        from .gofuncs import Fields
         from .template import Template
 
         table = form.startswith("table ")
         template = Template(form.removeprefix("table ").strip() if table else form)
-        lines = [template.render(row) for row in rows]
+        lines = [template.render(Fields(row)) for row in rows]
         if table:
             header = template.render({**self.headers, "Label": lambda name: str(name)})
             styles = [""] * (header.count("\t") + 1) if is_styled() else None
             lines = align([line.split("\t") for line in (header, *lines)], styles)
         sys.stdout.write("".join(f"{line}\n" for line in lines))
-
-
-def _plain(row: Row) -> Row:
-    """The row without its methods (`.Label`), which only templates can call."""
-    return {name: value for name, value in row.items() if not callable(value)}
 
 
 def label_getter(labels: Mapping[str, str] | None) -> Callable[[str], str]:

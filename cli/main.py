@@ -12,7 +12,7 @@ from ..host.errors import BayError
 from ..host.light import TYPE_CHECKING, Sequence
 from . import verbs
 from .command import PROGRAM, Command, CountError
-from .errors import CodedError, engine_sentence
+from .errors import CodedError, TerminalError, engine_sentence
 from .flags import Parsed, UsageError, many, parse, switch, text
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def run_command(app: App, command: Command, argv: list[str]) -> int:
 def _sentence(command: Command, error: BayError) -> str:
     """The message as Docker prints it: what the engine said is marked as such."""
     text = engine_sentence(error)
-    return f"{PROGRAM}: {text}" if command.failure == 125 else text
+    bare = command.failure != 125 or isinstance(error, TerminalError)
+    return text if bare else f"{PROGRAM}: {text}"
 
 
 def _complain(message: str, code: int) -> int:

@@ -22,7 +22,7 @@ LISTING = Listing(
     headers={
         "Name": "NAME",
         "Description": "DESCRIPTION",
-        "DockerEndpoint": "ENDPOINT",
+        "DockerEndpoint": "DOCKER ENDPOINT",
         "Error": "ERROR",
         "Current": "CURRENT",
     },

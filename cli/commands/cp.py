@@ -63,6 +63,7 @@ def stat_of(app: App, container: str, path: str) -> Json:
     except NotFoundError as error:
         # An answer to HEAD has no body to say it in.
         if str(error).startswith("the engine answered"):
+            app.client.get(f"/containers/{container}/json")  # tells when it is the container
             said = f"Could not find the file {path} in container {container}"
             raise from_response(error.status, said.encode()) from None
         raise

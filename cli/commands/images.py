@@ -74,7 +74,7 @@ def run_history(app: App, parsed: Parsed) -> None:
 def _history_row(one: Json, short: bool, human: bool) -> Json:
     created = one["Created"]
     at = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(created))
-    at = f"{at[:-2]}:{at[-2:]}"
+    at = f"{at[:-2]}:{at[-2:]}".replace("+00:00", "Z")
     by = " ".join(one["CreatedBy"].split())
     since = human_ago(time.time() - created) if created > 0 else "N/A"
     return {

@@ -19,6 +19,8 @@ AT_ONCE = 8
 def each(app: App, names: Iterable[str], act: Callable[[str], object], at_once: int = 1) -> int:
     """Do `act` for each name and print what it returns, or the name; 1 when one of them failed.
 
+    Nothing is printed for "".
+
     A failure doesn't keep the others from their turn. Each name is printed when its turn is over,
     in the order given; with `at_once` so many are under way at a time.
     """
@@ -30,7 +32,8 @@ def each(app: App, names: Iterable[str], act: Callable[[str], object], at_once: 
             app.err(engine_sentence(error))
             code = 1
         else:
-            app.out(name if answer is None else answer)
+            if answer != "":
+                app.out(name if answer is None else answer)
     return code
 
 

@@ -40,7 +40,8 @@ LISTING = Listing(
 def run_ps(app: App, parsed: Parsed) -> None:
     """Ask for the list and print it."""
     last = 1 if parsed["latest"] else parsed["last"]
-    size = parsed["size"] or ".Size" in parsed["format"]
+    form = parsed["format"] or app.config.form("psFormat")
+    size = parsed["size"] or ".Size" in form or "{{json .}}" in form
     found = app.client.get(
         "/containers/json",
         all=(parsed["all"] or last > 0) or None,
@@ -53,7 +54,6 @@ def run_ps(app: App, parsed: Parsed) -> None:
             app.out(one["Id"] if parsed["no-trunc"] else one["Id"][:12])
         return
     columns = [*LISTING.columns, "Size"] if parsed["size"] else LISTING.columns
-    form = parsed["format"] or app.config.form("psFormat")
     short = not parsed["no-trunc"]
     # A table has half of the fields, and those that it lacks are the slower half.
     wanted = columns if form in ("", "table") else FIELDS

@@ -12,7 +12,7 @@ from .lifecycle import AT_ONCE, each
 def run_rm(app: App, parsed: Parsed) -> int:
     """Remove each container; with --force one that is gone already is no failure."""
 
-    def act(name: str) -> None:
+    def act(name: str) -> str | None:
         try:
             app.client.delete(
                 f"/containers/{name.strip('/')}",
@@ -24,6 +24,8 @@ def run_rm(app: App, parsed: Parsed) -> int:
             if not parsed["force"]:
                 raise
             app.err(f"Error response from daemon: {error}")
+            return ""
+        return None
 
     return each(app, parsed.args, act, AT_ONCE)
 

@@ -50,7 +50,7 @@ def test_errors_before_the_process(engine: EngineProcess) -> None:
     code, out, err = run(engine, "--pull", "never", "no-such-image:x", "true")
     assert (code, out) == (125, "")
     assert "No such image: no-such-image:x" in err
-    assert engine.bay("run", "-it", IMAGE).stderr.startswith("bay: the input device is not a TTY")
+    assert engine.bay("run", "-it", IMAGE).stderr == "the input device is not a TTY\n"
 
 
 def test_a_missing_image_is_pulled_with_the_progress_on_stderr(
