@@ -20,6 +20,8 @@ from rich.color import Color
 from rich.style import Style
 from textual.keys import key_to_character
 
+from .sequences import feed
+
 # Combining accents, joiners, variation selectors: the blocks that hold nothing else.
 _MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u0e31\u0e34-\u0e3a"
@@ -101,14 +103,14 @@ class Emulator:
         """Take what the program wrote."""
         text = self._decoder.decode(data)
         if text.isascii():
-            self._board.parser.feed(text)
+            feed(self._board.parser, text)
             return
         start = 0
         for match in _MARKS.finditer(text):
-            self._board.parser.feed(text[start : match.start()])
+            feed(self._board.parser, text[start : match.start()])
             self._combine(match[0])
             start = match.end()
-        self._board.parser.feed(text[start:])
+        feed(self._board.parser, text[start:])
 
     def _combine(self, marks: str) -> None:
         """Put characters without a width onto the one before the cursor, as terminals do.
@@ -116,14 +118,15 @@ class Emulator:
         bittty would give each a column of its own, and what follows would stand in the wrong one.
         """
         page, cursor = self._board.blitter.current_buffer, self._board.cursor
-        row = page.grid[min(cursor.y, page.height - 1)]
+        y = min(cursor.y, page.height - 1)
+        row = page.grid[y]
         x = min(cursor.x, len(row)) - 1
         if x > 0 and not row[x][1]:
             x -= 1
         if x >= 0:
             style, character = row[x]
             row[x] = (style, (character + marks)[:LONGEST])
-            page._touch_row(cursor.y)
+            page._touch_row(y)
 
     def present(self, event: Any) -> None:
         """bittty's side effects."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from bayplan.client.hosts import parse_host
 from bayplan.tui.dialing import Dialer
+from bayplan.tui.emulator import Emulator
 from bayplan.tui.session import Session
 from bayplan.tui.source import Source
 from support.engine import BAY, EngineProcess
@@ -167,6 +168,23 @@ async def test_the_emulator_shows_what_tmux_shows(
     assert ours == theirs
 
 
+CUT = {
+    "a sequence cut by control characters": b"\x1b[3\r\n" * 5 + b"a\x1b[1\r\n1mb\x1b[\x7f2Cc",
+    "a string begun by a cut": b"a\x1b^C\r\n\x1b[?2004hready> ",
+    "a sequence cut by the next": b"\x1b[mflood\x1b[3\r\n" * 3 + b"\x1b[3^C\r\nready> ",
+    "a title cut by the next": b"\x1b]0;ti\x1b[1mbold",
+    "malformed numbers": b"x\x1b[1;x;2ry\x1b[<5az\x1b[?rw",
+    "a sequence cancelled": b"\x1b[5\x18Cx",
+}
+
+
+@pytest.mark.parametrize("case", CUT)
+def test_what_is_cut_off_is_shown_as_tmux_shows_it(case: str, tmp_path: Path) -> None:
+    ours = Emulator(40, 12, lambda data: None)
+    ours.feed(CUT[case])
+    assert ours.text() == tmux_of(CUT[case], (40, 12), tmp_path / "bytes")
+
+
 async def vim_knows(opened: Session, columns: int, rows: int) -> None:
     """Wait until vim has this size; it garbles its screen when a change meets what is typed."""
     asked = 0.0
@@ -241,8 +259,8 @@ def test_detaching_in_the_middle_of_a_flood_gives_the_list_back(
     """`yes` neither holds the keyboard nor the screen, also when it stops in mid-escape."""
     with app(engine, 120, 36) as pane:
         shell(pane, box)
-        pane.type("yes \"$(printf '\\033[3')\"\n")
-        wait_until(lambda: pane.screen().count("│3  ") > 5, "the flood", 40)
+        pane.type("yes \"$(printf '\\033[mflood\\033[3')\"\n")
+        wait_until(lambda: pane.screen().count("│flood  ") > 5, "the flood", 40)
         pane.keys("C-]")
         pane.wait_for("stop/start")
         pane.type("?")
