@@ -109,11 +109,14 @@ class Rotation:
     async def check(self) -> None:
         """Rotate what is due now."""
         for container in self._containers():
+            config = container.host_config["LogConfig"]
+            if not container.state.running or not (config["Config"] or config["Type"] == "local"):
+                continue  # nearly all of them: no limit was asked for
             path = logconfig.path(container)
-            if not container.state.running or path is None:
+            if path is None:
                 continue
             try:
-                size, files = limits(container.host_config["LogConfig"])
+                size, files = limits(config)
                 if size:
                     await offload(_rotate_if_due, path, size, files)
             except (OSError, InvalidError):

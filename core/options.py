@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ class Options:
     # Where ports are published that name no address: "0.0.0.0" is every one, IPv6 included.
     publish_on: str = "0.0.0.0"
 
-    @property
+    @functools.cached_property
     def tag(self) -> str:
         """Empty for the default root, else five hex digits of the root's path."""
         if self.root == DEFAULT_ROOT:

@@ -36,9 +36,10 @@ _log = logging.getLogger(__name__)
 class _Track:
     """One running container's reader, its last two samples, and its history on disk."""
 
-    def __init__(self, cgroup: str, folder: Path, keep: bool) -> None:
-        self.reader = Reader(cgroup, keep)
-        self._folder = folder
+    def __init__(self, wanted: _Wanted, keep: bool) -> None:
+        self.wanted = wanted
+        self.reader = Reader(wanted.cgroup, keep)
+        self._folder = wanted.folder
         self._keep = keep
         self._writer: history.Writer | None = None
         # A request for a container younger than a second meets the sampling thread.
@@ -128,7 +129,9 @@ class Stats:
         self._containers = containers
         self._live = live
         self._tracks: dict[str, _Track] = {}
-        self._tick: Json = {"time": 0, "containers": {}}
+        # The last points, and what the listeners are told of them once one asks.
+        self._tick: dict[str, Point] = {}
+        self._told: Json | None = None
         self._ticked = asyncio.Event()
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._kept = limit // _SHARE // _FILES
@@ -152,7 +155,7 @@ class Stats:
         wanted = {
             entry.id: self._wanted(entry)
             for entry in self._containers()
-            if entry.state.running and entry.state.pid
+            if entry.state.pid and entry.state.running
         }
         for gone in self._tracks.keys() - wanted.keys():
             self._tracks.pop(gone).close()
@@ -160,14 +163,14 @@ class Stats:
             self._track(identity, one)
         cables = self._live.cables() if self._live else []
         found = await offload(self._take, list(wanted.values()), cables) if wanted else {}
-        self._tick = {
-            "time": max((point.time for point in found.values()), default=0),
-            "containers": {key: _json(point) for key, point in found.items()},
-        }
+        self._tick, self._told = found, None
         ticked, self._ticked = self._ticked, asyncio.Event()
         ticked.set()
 
     def _wanted(self, entry: Container) -> _Wanted:
+        track = self._tracks.get(entry.id)
+        if track is not None and track.wanted.pid == entry.state.pid:
+            return track.wanted  # nothing of it changes while it runs
         return _Wanted(
             entry.id,
             cgroup_path(self._options, entry),
@@ -180,7 +183,8 @@ class Stats:
         track = self._tracks.get(identity)
         if track is None:
             keep = len(self._tracks) < self._kept
-            track = self._tracks[identity] = _Track(wanted.cgroup, wanted.folder, keep)
+            track = self._tracks[identity] = _Track(wanted, keep)
+        track.wanted = wanted
         return track
 
     def _take(self, wanted: list[_Wanted], cables: list[Cable]) -> dict[str, Point]:
@@ -219,7 +223,15 @@ class Stats:
         """Each second's figures of all running containers. A slow reader misses some."""
         while True:
             await self._ticked.wait()
-            yield self._tick
+            yield self._tick_json()
+
+    def _tick_json(self) -> Json:
+        if self._told is None:
+            self._told = {
+                "time": max((point.time for point in self._tick.values()), default=0),
+                "containers": {key: _json(point) for key, point in self._tick.items()},
+            }
+        return self._told
 
     async def history(self, seconds: int, interval: int = 0, container: str = "") -> Json:
         """The curves of the last `seconds`, one list per figure, of all containers or of one.
