@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import socket
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from ..host.errors import BayError, NotFoundError
 from ..host.threads import offload
 from ..netns import dnsforward, dnsserver, dnswire
-from ..netns.dnsserver import DnsServer
+from ..netns.dnsserver import DnsServer, Sockets
 from ..netns.dnswire import Query
 from ..netns.namespace import Namespace
 from . import etcfiles, resolvers
@@ -47,7 +47,29 @@ class Dns:
             sockets = await whole(offload(_open, path, _preferred_port(container.id)))
         except OSError as error:
             raise BayError(f"no name server for container {container.name}: {error}") from error
-        self._servers[container.id] = DnsServer(sockets, _Asked(container, self._names, path))
+        self.serve(container, sockets)
+
+    def opener(self, container: Container) -> Callable[[Namespace], Sockets | None]:
+        """What opens its sockets inside its new namespace, in a thread; for `serve`.
+
+        None without a name server, as `ensure` has it. Raises BayError.
+        """
+        preferred = _preferred_port(container.id)
+
+        def work(inside: Namespace) -> Sockets | None:
+            if not etcfiles.uses_embedded(container, resolvers.of_host()):
+                return None
+            try:
+                return dnsserver.open_sockets(inside, preferred)
+            except OSError as error:
+                raise BayError(f"no name server for container {container.name}: {error}") from error
+
+        return work
+
+    def serve(self, container: Container, sockets: Sockets) -> None:
+        """Answer on these sockets until the container is dropped."""
+        asked = _Asked(container, self._names, self._kernel.path(container.id))
+        self._servers[container.id] = DnsServer(sockets, asked)
 
     def drop(self, container: str) -> None:
         """Serve it no longer; its namespace is let go."""

@@ -62,7 +62,8 @@ class Joining:
         if chosen.startswith("container:"):
             return await self._shared(container, chosen.partition(":")[2])
         async with self.lock(container.id):
-            await self._leave(container.id)
+            if container.id in self.state.endpoints or container.id in self.state.ports:
+                await self._leave(container.id)
             try:
                 return str(await self._join(container, chosen))
             except OSError as error:
@@ -85,10 +86,14 @@ class Joining:
         rows = self.state.ports.pop(container, [])
         self.dns.drop(container)
         self.proxies.stop(container)
-        await self.kernel.unmake(container, [item.host_link for item in endpoints], rows)
+
+        def journal() -> None:
+            if endpoints or rows:
+                self.state.journal.drop_container(container)
+
+        links = [item.host_link for item in endpoints]
+        await self.kernel.unmake(container, links, rows, after=journal)
         self.claims.release(container)
-        if endpoints or rows:
-            await offload(self.state.journal.drop_container, container)
         self.state.free(endpoints)
         for endpoint in endpoints:
             network = self.state.networks.get(endpoint.network)
@@ -127,7 +132,7 @@ class Joining:
     async def _join(self, container: Container, chosen: str) -> Path:
         if chosen == "none":
             container.networks = {"none": self._plain("none", container)}
-            return await self.kernel.make(container.id, [], [])
+            return (await self.kernel.make(container.id, [], []))[0]
         wanted = container.networks or {chosen: {}}
         plan = [(self._find_for(container, name), settings) for name, settings in wanted.items()]
         prefix = self.options.link_prefix
@@ -137,19 +142,25 @@ class Joining:
         ]
         way_out = gateway_of(members, wanted)
         rows = self.claim(container, way_out)
-        await offload(self.state.journal.add, [endpoint for _, endpoint in members], rows)
         self.state.ports[container.id] = rows
-        ends = [
-            (network.segment(), endpoint.attachment(network, gateway=network is way_out[0]))
-            for network, endpoint in members
-        ]
-        path = await self.kernel.make(container.id, ends, rows)
-        self.proxies.start(self.claims.of(container.id), rows)
         container.networks = {
             network.name: self.filled(container, network, endpoint, wanted.get(network.name))
             for network, endpoint in members
         }
-        await self.dns.ensure(container)
+        ends = [
+            (network.segment(), endpoint.attachment(network, gateway=network is way_out[0]))
+            for network, endpoint in members
+        ]
+
+        def journal() -> None:
+            self.state.journal.add([endpoint for _, endpoint in members], rows)
+
+        path, sockets = await self.kernel.make(
+            container.id, ends, rows, before=journal, inside=self.dns.opener(container)
+        )
+        if sockets is not None:
+            self.dns.serve(container, sockets)
+        self.proxies.start(self.claims.of(container.id), rows)
         await netlinks.update(self.roster, container, self.options)
         for network, _ in members:
             self.emit("connect", network, container.id)

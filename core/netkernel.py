@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
 from ..host.threads import offload
 from ..netns import bridge, conntrack, forwarding, macvlan, namespace, sandbox
+from ..netns.dnsserver import Sockets
 from ..netns.firewall import Contents, Firewall
 from ..netns.namespace import Namespace
 from ..netns.netlink import Netlink, ignoring
@@ -93,27 +94,51 @@ class NetKernel:
         await whole(offload(work))
 
     async def make(
-        self, container: str, ends: Sequence[tuple[Segment, Attachment]], ports: list[PortRow]
-    ) -> Path:
-        """Make a container's namespace, links and publications. Raises OSError or NftError."""
+        self,
+        container: str,
+        ends: Sequence[tuple[Segment, Attachment]],
+        ports: list[PortRow],
+        *,
+        before: Callable[[], None] = lambda: None,
+        inside: Callable[[Namespace], Sockets | None] = lambda _: None,
+    ) -> tuple[Path, Sockets | None]:
+        """Make a container's namespace, links and publications. Raises OSError or NftError.
+
+        `before` is called first, and `inside` once the links are there, with the open namespace.
+        """
         path = self.path(container)
 
-        def work() -> None:
+        def work() -> Sockets | None:
+            before()
             namespace.unpin(path)
-            sandbox.make(self.host, path, ends)
-            self.firewall.publish(publications(ports))
-            self._forget_flows(ports)
+            with sandbox.make(self.host, path, ends) as made:
+                sockets = inside(made)
+            try:
+                self.firewall.publish(publications(ports))
+                self._forget_flows(ports)
+            except BaseException:
+                if sockets is not None:
+                    sockets.close()
+                raise
+            return sockets
 
-        await whole(offload(work))
-        return path
+        return path, await whole(offload(work))
 
-    async def unmake(self, container: str, host_links: list[str], ports: list[PortRow]) -> None:
-        """Take all of it away; idempotent."""
+    async def unmake(
+        self,
+        container: str,
+        host_links: list[str],
+        ports: list[PortRow],
+        *,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take all of it away; idempotent. `after` is called last, when nothing of it is left."""
 
         def work() -> None:
             self.firewall.unpublish(publications(ports))
             sandbox.unmake(self.host, self.path(container), host_links)
             self._forget_flows(ports)
+            after()
 
         await whole(offload(work))
 

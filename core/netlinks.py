@@ -27,8 +27,11 @@ async def update(roster: Roster, container: Container, options: Options) -> None
         found = variables(roster, container)
         await offload(files.write_json, container.bundle / VARIABLES, found)
     for other in roster.all():
-        if other.id != container.id and other.state.running and "bridge" in other.networks:
-            targets = [split(link)[0] for link in other.host_config.get("Links") or []]
+        links = other.host_config.get("Links")
+        if not links or other.id == container.id:
+            continue
+        if other.state.running and "bridge" in other.networks:
+            targets = [split(link)[0] for link in links]
             if container.name in targets or container.id in targets:
                 await offload(_note, other, lines(roster, other, missing_ok=True))
                 await offload(etcfiles.write, other, options)

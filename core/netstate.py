@@ -38,6 +38,8 @@ class NetState:
         self.networks: dict[str, Network] = {}
         self.endpoints: dict[str, list[Endpoint]] = {}
         self.ports: dict[str, list[PortRow]] = {}
+        # The first digits of their ids, which name links of the host.
+        self._digits: set[str] = set()
         self._addresses: dict[tuple[str, int], Addresses] = {}
         self._versions: dict[str, int] = {}
 
@@ -47,6 +49,7 @@ class NetState:
             self.add_network(network)
         for endpoint in self.journal.endpoints():
             self.endpoints.setdefault(endpoint.container, []).append(endpoint)
+            self._digits.add(endpoint.id[:7])
             for address in endpoint.addresses:
                 pool = self._addresses.get((endpoint.network, 6 if ":" in address else 4))
                 if pool is not None:
@@ -153,13 +156,13 @@ class NetState:
             sysctls=endpoint_sysctls(str(options.get(SYSCTLS) or "")),
         )
         own.append(endpoint)
+        self._digits.add(key[:7])
         self.touch(network.id)
         return endpoint
 
     def _new_key(self) -> str:
         """An id whose first digits, which name a link of the host, no other endpoint has."""
-        used = {item.id[:7] for items in self.endpoints.values() for item in items}
-        while (key := new_id())[:7] in used:
+        while (key := new_id())[:7] in self._digits:
             pass
         return key
 
@@ -174,6 +177,7 @@ class NetState:
             own = self.endpoints.get(endpoint.container, [])
             if endpoint in own:
                 own.remove(endpoint)
+                self._digits.discard(endpoint.id[:7])
             if not own:
                 self.endpoints.pop(endpoint.container, None)
 

@@ -14,19 +14,21 @@ from .types import Attachment, Bridge, Parent
 Segment = Bridge | Parent
 
 
-def make(host: Netlink, path: Path, ends: Sequence[tuple[Segment, Attachment]]) -> None:
+def make(host: Netlink, path: Path, ends: Sequence[tuple[Segment, Attachment]]) -> Namespace:
     """Make a namespace pinned at `path`, joined to each segment; all of it or nothing.
 
-    A bridge that somebody deleted is made again. Raises OSError.
+    It is still open, and the caller's to close. A bridge that somebody deleted is made again.
+    Raises OSError.
     """
     made = Namespace.create(path)
     try:
-        with made:
-            if not ends:  # an end brings lo up with itself
-                bridge.loopback_up(made)
-            for on, end in ends:
-                plug(host, made, on, end)
+        if not ends:  # an end brings lo up with itself
+            bridge.loopback_up(made)
+        for on, end in ends:
+            plug(host, made, on, end)
+        return made
     except BaseException:
+        made.close()
         unmake(host, path, [end.host_link for _, end in ends])
         raise
 
