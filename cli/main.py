@@ -127,8 +127,10 @@ def _sentence(command: Command, error: BayError) -> str:
 
 
 def _complain(message: str, code: int) -> int:
+    from .table import plain
+
     sys.stdout.flush()
-    print(message, file=sys.stderr)
+    print(plain(message, "\n"), file=sys.stderr)
     return code
 
 

@@ -14,6 +14,20 @@ _GAP = 3
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
 
 
+# What moves a terminal's cursor, ends a row, or turns the direction of reading: labels and
+# commands of images are whatever their makers wrote.
+_CONTROL = "[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+
+
+def plain(text: str, kept: str = "") -> str:
+    """`text` without control characters but those `kept`; a `?` for each."""
+    if text.isprintable():
+        return text
+    from re import sub
+
+    return sub(_CONTROL, lambda found: found[0] if found[0] in kept else "?", text)
+
+
 def width(text: str) -> int:
     """The number of terminal columns `text` takes."""
     if text.isascii():
@@ -59,6 +73,8 @@ def align(
     """
     if not rows:
         return []
+    if not all(cell.isprintable() for row in rows for cell in row):
+        rows = [[plain(cell) for cell in row] for row in rows]
     count = max(map(len, rows))
     widths = [
         max(least, max(width(row[i]) for row in rows if i < len(row)) + _GAP) for i in range(count)

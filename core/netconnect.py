@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..host.errors import BayError, ForbiddenError
+from ..host.errors import BayError, ForbiddenError, NotFoundError
 from ..host.threads import offload
 from . import etcfiles, netcheck, netviews
 from .netjoin import Joining, gateway_of
@@ -18,6 +18,8 @@ async def connect(joining: Joining, network: Network, container: Container, give
     _check_mode(network, container, joining_it=True)
     netcheck.check_settings(network, given)
     async with joining.lock(container.id):
+        if joining.state.networks.get(network.id) is not network:  # removed meanwhile
+            raise NotFoundError(f"network {network.name} not found")
         if network.name in container.networks:
             raise ForbiddenError(
                 f"endpoint with name {container.name} already exists in network {network.name}"

@@ -152,7 +152,10 @@ class Networks:
     async def reconcile(self, alive: set[str]) -> None:
         """Release everything that belongs to a container that is not `alive` (full ids)."""
         for container in (self._state.known() | await self._kernel.pinned()) - alive:
-            await self.leave(container)
+            try:
+                await self.leave(container)
+            except (BayError, OSError) as error:
+                _log.warning("networks of container %s are left over: %s", container[:12], error)
         for container in alive:
             try:
                 found = self._roster.find(container)
@@ -233,10 +236,14 @@ class Networks:
 
     async def prune(self, filters: netquery.Filters | None = None) -> Json:
         """Remove the user's networks nothing runs on: {"NetworksDeleted": [name]}."""
-        gone = self.prunable(filters or {})
-        for network in gone:
+        gone: builtins.list[Network] = []
+        for network in self.prunable(filters or {}):
+            # Meanwhile somebody may have joined it, or removed it.
+            if network.id not in self._state.networks or self._state.on(network.id):
+                continue
             await self._forget(network)
             self._emit("destroy", network)
+            gone.append(network)
         return {"NetworksDeleted": [network.name for network in gone] or None}
 
     async def connect(self, ref: str, container: Container, settings: Json) -> None:
@@ -250,8 +257,13 @@ class Networks:
     async def _forget(self, network: Network) -> None:
         """Remove a network: from memory at once, so that nobody joins it, its row last."""
         self._state.drop_network(network)
-        await self._kernel.remove(network.segment(), keep_link=network.adopted)
-        await offload(self._state.journal.drop_network, network.id)
+        try:
+            await self._kernel.remove(network.segment(), keep_link=network.adopted)
+            await offload(self._state.journal.drop_network, network.id)
+        except BaseException:
+            # Its row is there: as long as that is so it can be seen, and removed once more.
+            self._state.add_network(network)
+            raise
 
     def _name(self, container: str) -> str:
         """A container's name, its id where nobody knows it."""

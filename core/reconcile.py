@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Awaitable
 
 from ..host import cgroups, files, process
 from ..host.errors import BayError
@@ -161,16 +162,24 @@ async def _orphans(context: Context, alive: set[str]) -> None:
     parent = context.options.cgroup_parent
     for name in await offload(_cgroup_names, parent):
         if name not in alive:
-            await offload(cgroups.kill, f"{parent}/{name}")
-            await offload(cgroups.remove, f"{parent}/{name}")
+            await _away(offload(cgroups.kill, f"{parent}/{name}"))
+            await _away(offload(cgroups.remove, f"{parent}/{name}"))
     for folder in (context.options.root / "containers").iterdir():
         if folder.name not in known:
-            await offload_long(files.remove_tree, folder)
+            await _away(offload_long(files.remove_tree, folder))
     for key in await offload(context.store.snapshots.all):
         if key not in known:
-            await offload_long(context.store.snapshots.remove, key)
+            await _away(offload_long(context.store.snapshots.remove, key))
         elif key not in alive:
-            await offload(context.store.snapshots.unmount, key)
+            await _away(offload(context.store.snapshots.unmount, key))
     for entry in (context.options.run_root / "exits").iterdir():
         if entry.name not in alive:
-            files.unlink(entry)
+            await _away(offload(files.unlink, entry))
+
+
+async def _away(removal: Awaitable[object]) -> None:
+    """What cannot be taken away now is told and left: no reason for the engine not to start."""
+    try:
+        await removal
+    except (BayError, OSError) as error:
+        _log.warning("left over: %s", error)

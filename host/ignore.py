@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+from .errors import InvalidError
 
 _WILD = re.compile(r"[*?\[\\]")
 # One truth value for each pattern: whether it matched a folder or one of those above it.
 State = tuple[bool, ...]
+Matcher = Callable[[str], object]
+# A regular expression takes as many steps as a path has places, to the power of its wildcards.
+_FEW = 2
+_FOLDERS, _NAME, _ALL = "(?:.*/)?", "[^/]*", ".*"
 
 
 class Ignore:
     """The patterns of one ignore file. Paths are relative, with `/` and without `./`."""
 
     def __init__(self, lines: Iterable[str] = ()) -> None:
-        self._patterns: list[tuple[re.Pattern[str], bool]] = []
+        self._patterns: list[tuple[Matcher, bool]] = []
         # How far each exception is without wildcards: what may lie below an ignored folder.
         self._excepted: list[str] = []
         for raw in lines:
@@ -29,7 +35,7 @@ class Ignore:
             pattern = posixpath.normpath(line[1:].strip() if kept else line).lstrip("/")
             if pattern in ("", "."):
                 continue
-            self._patterns.append((re.compile(translate(pattern), re.DOTALL), kept))
+            self._patterns.append((matcher(pattern), kept))
             if kept:
                 self._excepted.append(_literal(pattern))
         self.top: State = (False,) * len(self._patterns)
@@ -42,7 +48,7 @@ class Ignore:
         ignored = False
         state = list(above)
         for number, (pattern, kept) in enumerate(self._patterns):
-            if not state[number] and pattern.fullmatch(path):
+            if not state[number] and pattern(path):
                 state[number] = True
             if state[number]:
                 ignored = not kept
@@ -70,21 +76,62 @@ def _literal(pattern: str) -> str:
     return pattern[: pattern.rfind("/", 0, match.start()) + 1]
 
 
-def translate(pattern: str) -> str:
-    """A pattern as a regular expression: `**` any folders, `*` and `?` within a name, `[a-z]`."""
+def matcher(pattern: str) -> Matcher:
+    """What tells whether a path is what a pattern means. Raises InvalidError.
+
+    `**` is any folders, `*` and `?` within a name, `[a-z]` one letter.
+    """
+    parts = _translate(pattern)
+    if sum(part in (_FOLDERS, _NAME, _ALL) for part in parts) <= _FEW:
+        return re.compile("".join(parts), re.DOTALL).fullmatch
+    compiled = [
+        part if part in (_FOLDERS, _NAME, _ALL) else re.compile(part, re.DOTALL) for part in parts
+    ]
+    return lambda path: len(path) in _ends(compiled, path)
+
+
+def _ends(parts: Sequence[str | re.Pattern[str]], path: str) -> set[int]:
+    """Where the parts, one after the other, may end: no more steps than places times parts."""
+    places = {0}
+    for part in parts:
+        if not places:
+            break
+        if isinstance(part, re.Pattern):
+            places = {found.end() for place in places if (found := part.match(path, place))}
+        elif part == _ALL:
+            places = set(range(min(places), len(path) + 1))
+        elif part == _FOLDERS:
+            first = min(places)
+            places |= {place for place in range(first + 1, len(path) + 1) if path[place - 1] == "/"}
+        else:
+            reached: set[int] = set()
+            done = -1
+            for place in sorted(places):
+                if place > done:
+                    end = path.find("/", place)
+                    done = len(path) if end < 0 else end
+                    reached.update(range(place, done + 1))
+            places = reached
+    return places
+
+
+def _translate(pattern: str) -> list[str]:
+    """A pattern as regular expressions, one for each wildcard and for the text between two."""
+    parts: list[str] = []
     result = ""
     place = 0
     while place < len(pattern):
         letter = pattern[place]
         place += 1
         if letter == "*":
-            if pattern[place : place + 1] != "*":
-                result += "[^/]*"
-                continue
-            place += 1
-            if pattern[place : place + 1] == "/":
+            wild = _NAME
+            if pattern[place : place + 1] == "*":
                 place += 1
-            result += ".*" if place >= len(pattern) else "(?:.*/)?"
+                if pattern[place : place + 1] == "/":
+                    place += 1
+                wild = _ALL if place >= len(pattern) else _FOLDERS
+            parts += [result, wild] if result else [wild]
+            result = ""
         elif letter == "?":
             result += "[^/]"
         elif letter == "[":
@@ -95,6 +142,10 @@ def translate(pattern: str) -> str:
             inner = pattern[place:end]
             if inner.startswith("!"):
                 inner = "^" + inner[1:]
+            try:
+                re.compile(f"[{inner}]")
+            except re.error as error:
+                raise InvalidError(f"syntax error in pattern {pattern!r}: {error.msg}") from None
             result += f"[{inner}]"
             place = end + 1
         elif letter == "\\" and place < len(pattern):
@@ -102,4 +153,4 @@ def translate(pattern: str) -> str:
             place += 1
         else:
             result += re.escape(letter)
-    return result
+    return [*parts, result] if result else parts

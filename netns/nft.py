@@ -14,7 +14,8 @@ import threading
 
 from ..host.errors import BayError
 
-_MISSING = "No such file or directory"
+# The kernel's word, and the library's when it knows what a set holds.
+_MISSING = ("No such file or directory", "does not exist")
 _EXISTS = "File exists"
 
 
@@ -24,7 +25,7 @@ class NftError(BayError):
     @property
     def missing(self) -> bool:
         """It named a thing that is not there."""
-        return _MISSING in str(self)
+        return any(word in str(self) for word in _MISSING)
 
     @property
     def exists(self) -> bool:

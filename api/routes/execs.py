@@ -62,11 +62,11 @@ async def _attached(call: Call, known: Json, body: Json) -> web.StreamResponse:
         session = await call.engine.execs.start(
             call.path["id"], detach=False, tty=tty, size=dimensions
         )
-    except BayError as error:
+    except (BayError, OSError) as error:
         # Too late for a status: Docker's clients show what comes instead of the output, and ask
         # for the exit code afterwards.
         log.info("exec %s: %s", call.path["id"][:12], error)
-        message = f"{error.message}\r\n".encode()
+        message = f"{error}\r\n".encode()
         await raw.write(message if tty else frame(1, message))
         raw.close()
         return Hijacked()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import email.utils
 import hashlib
+import http.client
 import os
 import posixpath
 import re
@@ -79,13 +80,15 @@ def _download(url: str, path: Path, checksum: str, cancel: Cancel) -> str:
                 cancel.check()
                 found.update(data)
                 out.write(data)
+            if answer.length:  # of the length that was told; a connection that ends is no error
+                raise BayError(f"cannot download {url}: the connection ended too early")
             stamp = answer.headers.get("Last-Modified")
             kind = str(answer.headers.get("Content-Type") or "")
     except urllib.error.HTTPError as error:
         raise BayError(
             f"cannot download {url}: the server answered {error.code} {error.reason}"
         ) from error
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+    except (urllib.error.URLError, TimeoutError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise BayError(f"cannot download {url}: {reason}") from error
     except OSError as error:

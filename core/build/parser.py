@@ -16,7 +16,7 @@ from .source import DockerfileError, Source
 _NAMES = """ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN
     SHELL STOPSIGNAL USER VOLUME WORKDIR"""
 NAMES = frozenset(_NAMES.split())
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)$")
 _KNOWN = ("syntax", "escape", "check")
 _JSON = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME", "HEALTHCHECK"))
 _WITH_HEREDOCS = frozenset(("ADD", "COPY", "RUN"))
@@ -239,7 +239,7 @@ class _Parser:
             return None
         try:
             found = json.loads(rest, strict=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not all(isinstance(word, str) for word in found):
             raise DockerfileError(

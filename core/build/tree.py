@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...host.errors import InvalidError, NotFoundError
-from ...host.ignore import Ignore, State, translate
+from ...host.ignore import Ignore, Matcher, State, matcher
 from ...host.inroot import open_inside
 from ...storage.attributes import get_xattrs
 
@@ -133,17 +133,19 @@ class Tree:
             return
         try:
             with os.scandir(fd) as listing:
-                names = sorted((entry.name, entry.is_dir()) for entry in listing)
+                names = sorted(
+                    (entry.name, entry.is_dir(follow_symlinks=False)) for entry in listing
+                )
         finally:
             os.close(fd)
         if part == "**":
             if rest:
                 self._match(folder, rest, found)
-            wanted = re.compile(".*", re.DOTALL)
+            wanted: Matcher = bool
         else:
-            wanted = re.compile(translate(part), re.DOTALL)
+            wanted = matcher(part)
         for name, is_folder in names:
-            if not wanted.fullmatch(name):
+            if not wanted(name):
                 continue
             path = f"{folder}/{name}" if folder else name
             if part == "**" and is_folder:

@@ -149,7 +149,7 @@ def _read(config: bytes, media_type: str, name: str) -> tuple[tuple[str, ...], P
     try:
         data = json.loads(config)
         diff_ids = tuple(data["rootfs"]["diff_ids"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidError(f"{name} is no container image: it is {media_type}") from error
     steps = data.get("history") or []
     settings = data.get("config") or {}

@@ -150,7 +150,7 @@ class Manifest:
             raise BayError(f"manifest verification failed for digest {expected}: it has {digest}")
         try:
             data = json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BayError("the registry answered a manifest that is no JSON") from error
         if not isinstance(data, dict):
             raise BayError("the registry answered a manifest that is no object")
@@ -184,9 +184,12 @@ class Manifest:
 
     def pick(self, wanted: Platform) -> Descriptor:
         """The entry of this index for `wanted`; NotFoundError in Docker's words when none is."""
+        listed = self.json.get("manifests") or []
+        if not isinstance(listed, list) or not all(map(_is_entry, listed)):
+            raise InvalidError("the registry answered a malformed index")
         entries: Sequence[Json] = [
             entry
-            for entry in self.json.get("manifests") or []
+            for entry in listed
             # Attestations stand in the index as a platform of their own, "unknown/unknown".
             if (entry.get("platform") or {}).get("os") != "unknown"
         ]
@@ -201,6 +204,10 @@ class Manifest:
             f"no matching manifest for {wanted} in the manifest list entries"
             + (f" (it has {offered})" if offered else "")
         )
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("platform") or {}, dict)
 
 
 def is_digest(text: object) -> bool:

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from ...host.errors import BayError
 from .authorization import Authorization
@@ -120,7 +120,7 @@ class Repository:
             following = _NEXT.match(answer.headers.get("Link", ""))
             if following is None:
                 break
-            url = urljoin(answer.url, following[1])
+            url = self._joined(answer, following[1])
         return list(dict.fromkeys(found))
 
     def blob(self, descriptor: Descriptor, offset: int = 0) -> Answer:
@@ -176,6 +176,9 @@ class Repository:
         """
         sent = dict(headers or {})
         scopes = self.scopes + also
+        if not self._is_ours(url):
+            # A place that the registry named: who we are is none of its business.
+            return self._patient(method, url, sent, body)
         value = self._authorization.header(scopes, self._wire.cancel)
         for last in (False, True):
             if value:
@@ -196,12 +199,30 @@ class Repository:
         location = answer.headers.get("Location")
         if not location:
             raise BayError(f"the registry {self.endpoint.host} named no place for the upload")
-        return urljoin(answer.url, location)
+        return self._joined(answer, location)
+
+    def _joined(self, answer: Answer, location: str) -> str:
+        try:
+            url = urljoin(answer.url, location)
+            if urlsplit(url).scheme in ("http", "https") and urlsplit(url).port != 0:
+                return url
+        except ValueError:
+            pass
+        raise BayError(f"the registry {self.endpoint.host} named a bad address: {location[:200]}")
 
     def refusal(self, answer: Answer, body: bytes, subject: str) -> BayError:
         """The error that a refused request becomes."""
         found = Refusal.of(answer.status, body, answer.headers.get("Retry-After"))
         return found.error(subject, name=self.name, writing=self._writing)
+
+    def _is_ours(self, url: str) -> bool:
+        """Whether a URL is at this endpoint: its host and port, its protocol or a safer one."""
+        own, there = urlsplit(self.endpoint.base), urlsplit(url)
+        if (there.scheme, there.netloc) == (own.scheme, own.netloc):
+            return True
+        ports = [part.port or (443 if part.scheme == "https" else 80) for part in (own, there)]
+        same = own.hostname == there.hostname and ports[0] == ports[1]
+        return same and there.scheme == own.scheme
 
     def _named(self, reference: str) -> str:
         return f"{self.name}{'@' if is_digest(reference) else ':'}{reference}"

@@ -213,3 +213,22 @@ def test_killed_at_random_moments_of_every_verb(box: tuple[EngineProcess, str]) 
         engine.remove_containers()
         left = [*engine.root.glob("containers/*"), *engine.root.glob("snapshots/*")]
         assert left == [], number
+
+
+def test_what_cannot_be_taken_away_keeps_no_engine_from_starting(
+    box: tuple[EngineProcess, str],
+) -> None:
+    """A leftover that is in use is told in the log, and goes at a later start."""
+    engine, _ = box
+    engine.stop()
+    folder = engine.root / "containers" / ("0" * 64)
+    busy = folder / "busy"
+    busy.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", busy], check=True)
+    try:
+        engine.start()
+        assert "left over: " in engine.tail()
+    finally:
+        subprocess.run(["umount", busy], check=True)
+    engine.restart()
+    assert not folder.exists()

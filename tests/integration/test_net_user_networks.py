@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from bayplan.host.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from bayplan.host.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NoSpaceError,
+    NotFoundError,
+)
 from support.leaks import links, mounts, tables
 from support.network import Harbour, Json, free_port, free_subnet, ports
 
@@ -229,3 +236,37 @@ async def test_prune_takes_what_nothing_runs_on(harbour: Harbour) -> None:
     assert [it["Name"] for it in await networks.list({"dangling": ["true"]})] == ["green"]
     actions = [(told[1], told[3]["name"]) for told in harbour.events.told]
     assert ("destroy", "blue") in actions
+
+
+async def test_a_network_that_cannot_be_removed_is_still_there(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in the middle, here of the disk: it is listed as before, and goes at the next try."""
+    networks = harbour.networks
+    await networks.create({"Name": "mine"})
+
+    def fail(key: str) -> None:
+        raise NoSpaceError("no space left on the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(networks._state.journal, "drop_network", fail)
+        with pytest.raises(NoSpaceError):
+            await networks.remove("mine")
+    assert "mine" in [item["Name"] for item in await networks.list()]
+    await networks.remove("mine")
+    assert "mine" not in [item["Name"] for item in await networks.list()]
+
+
+async def test_a_network_removed_during_a_connect_is_not_found(harbour: Harbour) -> None:
+    """The container is told so, and does not keep the name of a network that is gone."""
+    networks = harbour.networks
+    running, resting = await harbour.start("one"), harbour.container("two")
+    for container in (running, resting):
+        await networks.create({"Name": "mine"})
+        async with networks._joining.lock(container.id):
+            connecting = asyncio.ensure_future(networks.connect("mine", container, {}))
+            await asyncio.sleep(0)
+            await networks.remove("mine")
+        with pytest.raises(NotFoundError, match="network mine not found"):
+            await connecting
+        assert "mine" not in container.networks

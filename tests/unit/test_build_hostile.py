@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bayplan.core.build.below import Below
+from bayplan.core.build.fetching import download
+from bayplan.core.build.parser import parse
 from bayplan.core.build.running import _clear_targets
+from bayplan.core.build.tree import Tree
+from bayplan.host.errors import BayError
+from support.wayward import Reply, Wayward
 
 
 def test_a_link_in_the_way_of_a_mount_leads_to_nothing_of_the_host(tmp_path: Path) -> None:
@@ -30,3 +36,26 @@ def test_the_places_of_mounts_are_no_part_of_a_layer(tmp_path: Path) -> None:
         tmp_path, Below([]), [{"Target": "/a/b/c"}, {"Target": "/a/b/file"}, {"Target": "/d/e"}]
     )
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["d", "d/own"]
+
+
+def test_any_folders_of_a_pattern_are_not_those_behind_links(tmp_path: Path) -> None:
+    """Links that lead back would be as many ways to a file as there are paths through them."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/file").touch()
+    for name in "abcdefgh":
+        (tmp_path / name).symlink_to(".")
+    assert [one.place for one in Tree(tmp_path, "context").find("**/file")] == ["sub/file"]
+
+
+def test_brackets_without_end_are_a_command_in_shell_form() -> None:
+    assert parse("FROM x\nRUN " + "[" * 100_000).instructions[1].words is None
+
+
+async def test_a_download_that_breaks_off_is_no_file(tmp_path: Path) -> None:
+    server = Wayward()
+    try:
+        server.on("/file", Reply(200, b"x" * 1000, cut=500))
+        with pytest.raises(BayError, match="ended too early"):
+            await download(f"{server.url}/file", tmp_path / "file")
+    finally:
+        server.stop()

@@ -41,6 +41,13 @@ def test_columns_are_at_least_ten_wide_and_three_apart() -> None:
     ]
 
 
+def test_control_characters_of_others_reach_no_terminal() -> None:
+    """What a label or a command holds can neither clear the screen nor make a row of its own."""
+    lines = table.align([["A", "B"], ["\x1b[2J\x9b1mx", "y\nz\u202e"]])
+    assert lines == ["A          B", "?[2J?1mx   y?z?"]
+    assert table.align([["A"], ["h\u00e9 \u65e5"]])[1] == "h\u00e9 \u65e5"
+
+
 def test_wide_letters_count_twice() -> None:
     lines = table.align([["NAME", "X"], ["日本語日本", "x"]])
     assert lines == ["NAME         X", "日本語日本   x"]

@@ -36,6 +36,18 @@ def test_challenge_prefers_bearer_over_basic_in_one_or_two_headers() -> None:
     assert challenge.best(challenge.parse(["Negotiate", "Digest nonce=1"])) is None
 
 
+@pytest.mark.parametrize("manifests", ["text", ["text"], [{"platform": "linux/amd64"}], {"a": 1}])
+def test_a_malformed_index_is_refused(manifests: object) -> None:
+    raw = json.dumps({"mediaType": OCI_INDEX, "manifests": manifests}).encode()
+    with pytest.raises(InvalidError, match="malformed index"):
+        Manifest.read(raw, OCI_INDEX).pick(Platform("linux", "amd64"))
+
+
+def test_a_manifest_without_end_of_brackets_is_refused() -> None:
+    with pytest.raises(BayError, match="no JSON"):
+        Manifest.read(b"[" * 100_000, OCI_INDEX)
+
+
 def _body(code: str, message: str) -> bytes:
     return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
 

@@ -197,6 +197,27 @@ def test_a_list_of_tags_may_come_in_pages(server: Wayward) -> None:
     assert _repository(server).tags() == ["a", "b", "c"]
 
 
+def test_a_place_that_the_registry_names_gets_no_authorization(
+    server: Wayward, other: Wayward
+) -> None:
+    link = {"Link": f'<{other.url}/more>; rel="next"'}
+    server.on(
+        "/v2/a/b/tags/list",
+        lambda request: (
+            Reply(200, b'{"tags":["a"]}', link)
+            if "authorization" in request.headers
+            else Reply(401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+        ),
+    )
+    other.on("/more", Reply(200, b'{"tags":["b"]}'))
+    repository = _repository(server, Credentials("me", "pw"))
+    assert repository.tags() == ["a", "b"]
+    assert "authorization" not in other.seen[0].headers
+    link["Link"] = '<http://[/more>; rel="next"'
+    with pytest.raises(BayError, match="named a bad address"):
+        repository.tags()
+
+
 def test_no_listener_is_told_at_once() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
