@@ -217,8 +217,9 @@ def _point(point: Json, entry: Json) -> Json:
     else:
         # Mounts below a read-only one are read-only too, as in Docker since 25. Below a file or a
         # socket there is none, and crun refuses to look (1.8, "Not a directory").
-        alone = options.get("ReadOnlyNonRecursive") or not os.path.isdir(point["Source"])
-        words.append("ro" if alone else "rro")
+        source = point["Source"]
+        file = os.path.exists(source) and not os.path.isdir(source)
+        words.append("ro" if file or options.get("ReadOnlyNonRecursive") else "rro")
     words.append(point.get("Propagation") or "rprivate")
     return {
         "destination": point["Destination"],
