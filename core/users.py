@@ -12,6 +12,7 @@ from ..host.inroot import read_inside
 # An image may hold anything under these names; no real one is near it.
 _LIMIT = 16 << 20
 _MAX_ID = (1 << 31) - 1
+_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,16 @@ def lookup(read: Callable[[str], bytes | None], text: str) -> tuple[int, int]:
             ids.append(ids[0])
             continue
         missing = f"unable to convert uid/gid chown string to host mapping: can't find {what} for"
-        if not found or not found[0].isdecimal():
+        if not found or not _is_number(found[0]):
             raise InvalidError(f"{missing} {what} {wanted}: no such {what} in {path}")
         ids.append(int(found[0]))
     return ids[0], ids[1]
 
 
 def _find_user(rootfs: Path, name: str) -> tuple[str, int, int, str] | None:
-    wanted = int(name) if name.isdecimal() else None
+    wanted = int(name) if _is_number(name) else None
     for fields in _lines(rootfs, "/etc/passwd", 6):
-        if not fields[2].isdecimal() or not fields[3].isdecimal():
+        if not _is_number(fields[2]) or not _is_number(fields[3]):
             continue
         if fields[0] == name or int(fields[2]) == wanted:
             return fields[0], int(fields[2]), int(fields[3]), fields[5]
@@ -91,7 +92,7 @@ def _find_user(rootfs: Path, name: str) -> tuple[str, int, int, str] | None:
 
 def _groups(rootfs: Path) -> Iterator[tuple[str, int, list[str]]]:
     for fields in _lines(rootfs, "/etc/group", 3):
-        if fields[2].isdecimal():
+        if _is_number(fields[2]):
             yield fields[0], int(fields[2]), fields[3].split(",") if len(fields) > 3 else []
 
 
@@ -117,9 +118,14 @@ def _added_group(groups: list[tuple[str, int, list[str]]], group: str) -> int:
     return _number(group, f"Unable to find group {group}")
 
 
+def _is_number(text: str) -> bool:
+    """Whether it can be an id: Python refuses to read numbers of thousands of digits."""
+    return text.isdecimal() and len(text) <= _DIGITS
+
+
 def _number(text: str, message: str) -> int:
     if not text.isdecimal():
         raise InvalidError(message)
-    if int(text) > _MAX_ID:
+    if not _is_number(text) or int(text) > _MAX_ID:
         raise InvalidError(f"uids and gids must be in range 0-{_MAX_ID}")
     return int(text)

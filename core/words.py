@@ -13,7 +13,12 @@ from ..host.errors import InvalidError
 
 # A name, a positional parameter, or one of the shell's special ones (POSIX, 2.5).
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
+_SPACES = re.compile(r"(\s+)")
 _BLANK = " \t\n"
+# Variables that hold each other twice grow without end, and so do substitutions in each other.
+_LONGEST, _DEEPEST = 1 << 20, 100
+# A pattern is tried at every place of a value.
+_LONGEST_MATCHED = 1 << 14
 Missing = Callable[[str], None]
 
 
@@ -75,24 +80,22 @@ class _Words:
 
     def __init__(self) -> None:
         self._done: list[str] = []
-        self._word = ""
-        self._inside = False
+        self._word: list[str] = []
 
     def plain(self, text: str) -> None:
-        for letter in text:
-            if letter.isspace():
+        for part in _SPACES.split(text):
+            if part.isspace():
                 self._end()
-            else:
-                self.quoted(letter)
+            elif part:
+                self.quoted(part)
 
     def quoted(self, text: str) -> None:
-        self._word += text
-        self._inside = True
+        self._word.append(text)
 
     def _end(self) -> None:
-        if self._inside:
-            self._done.append(self._word)
-        self._word, self._inside = "", False
+        if self._word:
+            self._done.append("".join(self._word))
+        self._word = []
 
     def all(self) -> list[str]:
         self._end()
@@ -115,6 +118,7 @@ class _Expansion:
         self._quotes = quotes
         self._place = 0
         self._depth = 0
+        self._grown = 0
         self.words = _Words()
 
     def run(self, ends: str, raw: bool = False) -> str:
@@ -189,6 +193,8 @@ class _Expansion:
         if not braces:
             return self._value(match[0]) or ""
         self._depth += 1
+        if self._depth > _DEEPEST:
+            raise InvalidError(f"substitutions are more than {_DEEPEST} deep")
         try:
             return self._braced(match[0])
         finally:
@@ -198,6 +204,12 @@ class _Expansion:
         value = self._values.get(name)
         if value is None and self._missing is not None and not name.isdigit():
             self._missing(name)
+        return self._counted(name, value)
+
+    def _counted(self, name: str, value: str | None) -> str | None:
+        self._grown += len(value or "")
+        if self._grown > _LONGEST:
+            raise InvalidError(f"the value of {name} and those before it are too long together")
         return value
 
     def _braced(self, name: str) -> str:
@@ -212,7 +224,7 @@ class _Expansion:
         if operator not in ("-", "+", "?") or not operator:
             shown = (":" if colon else "") + operator
             raise InvalidError(f"unsupported modifier ({shown}) in substitution: {self._text}")
-        value = self._values.get(name)
+        value = self._counted(name, self._values.get(name))
         if colon:
             value = value or None
         word = self.run("}")
@@ -241,6 +253,8 @@ class _Expansion:
             replacement = self.run("}")
         self._close()
         value = self._value(name) or ""
+        if len(value) > _LONGEST_MATCHED:
+            raise InvalidError(f"the value of {name} is too long for the pattern {pattern!r}")
         if operator == "/":
             found = re.compile(_regex(pattern, greedy=True), re.DOTALL)
             return found.sub(lambda _: replacement, value, count=0 if twice else 1)
@@ -258,18 +272,22 @@ class _Expansion:
 
 def _regex(pattern: str, greedy: bool) -> str:
     """A shell's pattern (`*`, `?`, and those escaped) as a regular expression."""
-    result = ""
+    done, chunk, star = "", "", False
     letters = iter(pattern)
     for letter in letters:
         if letter == "*":
-            result += ".*" if greedy else ".*?"
+            # What is between two stars may stand at its first place (`?>`: no other is tried),
+            # as the second star takes whatever comes until the rest.
+            done += f"(?>.*?{chunk})" if star else chunk
+            chunk, star = "", True
         elif letter == "?":
-            result += "."
+            chunk += "."
         elif letter == "\\":
             following = next(letters, "")
             if following not in ("*", "?", "\\", "/", "}") or not following:
                 raise InvalidError(f"invalid escape '\\{following}' in the pattern {pattern!r}")
-            result += re.escape(following)
+            chunk += re.escape(following)
         else:
-            result += re.escape(letter)
-    return result
+            chunk += re.escape(letter)
+    rest = ".*" if greedy else ".*?"
+    return f"{done}{rest}{chunk}" if star else chunk

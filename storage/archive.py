@@ -8,7 +8,7 @@ Unlike Docker's, it also holds the manifest an image was pulled by: `load` finds
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,6 +74,18 @@ def _matches(store: Store, text: str) -> list[tuple[Image, str | None]]:
 
 
 def _write(store: Store, selected: Sequence[_Selected]) -> Iterator[bytes]:
+    # The images may be removed meanwhile: what is said of them is read first, the layers stay.
+    said = {
+        entry.image.id: (store.images.config(entry.image.id), store.images.manifest(entry.image.id))
+        for entry in selected
+    }
+    with store.reading(*{key for entry in selected for key in entry.image.diff_ids}):
+        yield from _members(store, selected, said)
+
+
+def _members(
+    store: Store, selected: Sequence[_Selected], said: Mapping[str, tuple[bytes, bytes | None]]
+) -> Iterator[bytes]:
     done: set[str] = set()
     docker: list[dict[str, Any]] = []
     index: list[dict[str, Any]] = []
@@ -86,9 +98,8 @@ def _write(store: Store, selected: Sequence[_Selected]) -> Iterator[bytes]:
             if diff_id not in done:
                 done.add(diff_id)
                 yield from _layer(store, diff_id)
-        config = store.images.config(image.id)
+        config, origin = said[image.id]
         manifest = _manifest(store, image, len(config))
-        origin = store.images.manifest(image.id)
         for data in filter(None, (config, manifest, origin)):
             if digests.of(data) not in done:
                 done.add(digests.of(data))

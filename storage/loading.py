@@ -50,8 +50,7 @@ def load(
     try:
         with store.layers.lease():
             found.read(archive, on_progress)
-            images = found.docker() if "manifest.json" in found.files else found.layout()
-            return _take(store, images, on_image)
+            return _take(store, found.images(), on_image)
     finally:
         store.images.release(found.made)
 
@@ -99,6 +98,15 @@ class _Contents:
             return False
         layers = self._store.layers
         return layers.has(digest) or layers.by_blob(digest) is not None
+
+    def images(self) -> list[_Found]:
+        """The images it lists. Raises InvalidError."""
+        try:
+            return list(self.docker() if "manifest.json" in self.files else self.layout())
+        except (AttributeError, TypeError) as error:  # a list where an object should be, and so on
+            raise InvalidError("the archive is damaged: what lists its images is malformed") from (
+                error
+            )
 
     def docker(self) -> Iterator[_Found]:
         """The images that `manifest.json` lists."""
@@ -168,9 +176,8 @@ class _Found:
 
 
 def _take(
-    store: Store, images: Iterator[_Found], on_image: Callable[[Image], None] | None
+    store: Store, checked: list[_Found], on_image: Callable[[Image], None] | None
 ) -> list[str]:
-    checked = list(images)
     if not checked:
         raise InvalidError("the archive holds no image for this kind of machine")
     for found in checked:
@@ -250,7 +257,7 @@ def _chain(head: bytes, pieces: Iterator[memoryview]) -> Iterator[bytes]:
 def _parse(name: str, data: bytes) -> Any:
     try:
         return json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidError(f"the archive is damaged: {name} is no JSON: {error}") from error
 
 

@@ -98,6 +98,15 @@ def test_an_image_saved_by_its_id_has_no_name(store: Store, other: Store) -> Non
     assert other.images.names(image.id) == []
 
 
+def test_an_image_removed_while_it_is_saved_is_saved_whole(store: Store, other: Store) -> None:
+    make(store, "app")
+    pieces = archive.save(store, ["app"])
+    begun = [next(pieces)]
+    store.images.remove(store.images.resolve("app").id)
+    store.collect(0)
+    assert loaded(other, b"".join([*begun, *pieces])) == ["app:latest"]
+
+
 def test_what_is_not_here_cannot_be_saved(store: Store) -> None:
     with pytest.raises(NotFoundError, match="No such image: nope:latest"):
         archive.save(store, ["nope"])
@@ -170,6 +179,10 @@ def test_an_archive_without_its_layer_is_refused_and_leaves_nothing(store: Store
         member("manifest.json", data=b"[]") + END,
         member("manifest.json", data=b'[{"Config": "c"}]') + END,
         member("manifest.json", data=b'{"a": 1}') + END,
+        pytest.param(member("manifest.json", data=b"[" * 100_000) + END, id="brackets"),
+        member("manifest.json", data=b'[{"Config": "manifest.json", "RepoTags": 1}]') + END,
+        member("index.json", data=b"[]") + END,
+        member("index.json", data=b'"text"') + END,
         docker_archive(b"no json", tags=["a"]),
         docker_archive(b'{"rootfs": {"diff_ids": ["../../x"]}}', tags=["a"]),
         docker_archive(config(), tags=["Bad Name"]),

@@ -34,6 +34,11 @@ VALUES = {"name": "value", "empty": "", "path": "/a/b/c.tar.gz", "spaced": " a  
         ("${path//a/X}", "/X/b/c.tXr.gz"),
         ("${path//[/X}", "/a/b/c.tar.gz"),
         ("${path%.ta?.gz}", "/a/b/c"),
+        ("${path#*/*/}", "b/c.tar.gz"),
+        ("${path##*/*.}", "gz"),
+        ("${path%/*.*}", "/a/b"),
+        ("${path//a*b*r/X}", "/X.gz"),
+        ("${path/a*?*c/X}", "/X.tar.gz"),
     ],
 )
 def test_variables(text: str, wanted: str) -> None:
@@ -62,3 +67,19 @@ def test_missing_names_are_told() -> None:
     told: list[str] = []
     words.expand("$a${b:-x}${name}", VALUES, missing=told.append)
     assert told == ["a"]
+
+
+def test_values_in_each_other_do_not_grow_without_end() -> None:
+    for text in ("$a$a", "${a:-x}${a:-x}", "${a/x/y}$a"):
+        values = {"a": "x" * 1000}
+        with pytest.raises(InvalidError, match="too long"):
+            for _ in range(40):
+                values["a"] = words.expand(text, values)
+    with pytest.raises(InvalidError, match="deep"):
+        words.expand("${b:-" * 5000 + "x" + "}" * 5000, {})
+
+
+def test_no_pattern_takes_for_ever() -> None:
+    values = {"a": "a" * 10_000}
+    for text in ("${a//%sb/}", "${a%%%sb}", "${a#%sb}"):
+        assert words.expand(text.replace("%s", "*a" * 40), values) == values["a"]

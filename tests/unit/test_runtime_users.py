@@ -61,6 +61,7 @@ def test_added_groups_and_oci(rootfs: Path) -> None:
         ("0", ["sea"], "Unable to find group sea"),
         ("99999999999", [], "uids and gids must be in range"),
         ("-1", [], "unable to find user -1"),
+        pytest.param("9" * 5000, [], "uids and gids must be in range", id="thousands of digits"),
     ],
 )
 def test_unknown_names(rootfs: Path, user: str, groups: list[str], message: str) -> None:
@@ -90,6 +91,8 @@ def test_odd_files_are_no_users(rootfs: Path) -> None:
     (rootfs / "etc/passwd").rmdir()
     (rootfs / "etc/passwd").write_bytes(b"\xff\xfe:x:1:1::/:\nok:x:2:2::/h:\n")
     assert resolve(rootfs, "ok").home == "/h"
+    (rootfs / "etc/passwd").write_text(f"big:x:{'9' * 5000}:1::/:\nok:x:2:2::/h:\n")
+    assert resolve(rootfs, "ok").uid == 2
 
 
 def test_reading_has_a_limit(rootfs: Path) -> None:
