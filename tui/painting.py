@@ -17,6 +17,8 @@ from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
 
+from .compositing import PiecesUpdate
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from textual.screen import Screen
@@ -180,13 +182,16 @@ def cells_of(strip: Iterable[Any], system: ColorSystem) -> list[Cell]:
 class NarrowUpdate(CompositorUpdate):
     """One of Textual's updates, written through a Painter."""
 
-    def __init__(self, update: LayoutUpdate | ChopsUpdate, painter: Painter) -> None:
+    def __init__(self, update: LayoutUpdate | ChopsUpdate | PiecesUpdate, painter: Painter) -> None:
         self._update = update
         self._painter = painter
 
     def render_segments(self, console: Console) -> str:
         """The sequences; called once, right before they are written."""
         system = console._color_system or ColorSystem.TRUECOLOR
+        if isinstance(self._update, PiecesUpdate):
+            pieces = self._update.pieces
+            return self._painter.write((y, x, cells_of(strip, system)) for y, x, strip in pieces)
         if isinstance(self._update, LayoutUpdate):
             return self._painter.write(_layout(self._update, system))
         return self._painter.write(_chops(self._update, system))
@@ -220,7 +225,10 @@ class Narrow(App[None]):
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         shown: Any = renderable
-        if isinstance(renderable, LayoutUpdate | ChopsUpdate) and not self.is_headless:
+        if (
+            isinstance(renderable, LayoutUpdate | ChopsUpdate | PiecesUpdate)
+            and not self.is_headless
+        ):
             self.painter.fit(*self.size)
             shown = NarrowUpdate(renderable, self.painter)
         super()._display(screen, shown)

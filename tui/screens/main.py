@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ...host.errors import BayError
+from ..compositing import NarrowCompositor
 from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
@@ -59,6 +60,7 @@ class MainScreen(Lists):
         memory: Memory | None = None,
     ) -> None:
         super().__init__()
+        self._compositor = NarrowCompositor()
         self.settings = settings or Settings()
         self.memory = memory or Memory(None)
         self.keys = Keys(self.settings.keys)
