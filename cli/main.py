@@ -149,7 +149,12 @@ def _no_verb(app: App) -> int:
     if sys.stdin.isatty() and sys.stdout.isatty():
         from .commands.screen import open_screen
 
-        return open_screen(app)
+        try:
+            return open_screen(app)
+        except BayError as error:
+            if app.options["debug"]:
+                raise
+            return _complain(f"{PROGRAM}: {engine_sentence(error)}", 1)
     return _help([])
 
 

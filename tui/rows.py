@@ -143,7 +143,17 @@ def container(summary: Json, model: Model, now: float) -> Row:
         "age": -float(summary.get("Created", 0)),
     }
     words = " ".join((name, image, identifier[:12], summary["State"], *networks))
-    return Row(identifier, cells, sort, words.lower(), not live, summary.get("Labels") or {})
+    row = Row(identifier, cells, sort, words.lower(), not live, summary.get("Labels") or {})
+    model.drawn[identifier] = (summary, model.busy.get(identifier, ""), row)
+    return row
+
+
+def _known(summary: Json, model: Model, now: float) -> Row:
+    """The row last made of a container, where nothing but its figures has changed since."""
+    was, busy, row = model.drawn.get(summary["Id"], ({}, "", None))
+    if row is not None and was == summary and busy == model.busy.get(summary["Id"], ""):
+        return row
+    return container(summary, model, now)
 
 
 _FIGURES = ("cpu", "cpu_line", "memory", "memory_line", "limit", "rates", "disk", "pids")
@@ -179,7 +189,7 @@ def _figures(history: History | None, whole: float) -> dict[str, Cell]:
 def image(summary: Json, model: Model, now: float) -> list[Row]:
     """The rows of one image, one per name it has; an image without a name has one too."""
     identifier = summary["Id"]
-    used = sum(1 for one in model.containers if one.get("ImageID") == identifier)
+    used = model.uses.images[identifier]
     names = [name for name in summary.get("RepoTags") or [] if name != "<none>:<none>"]
     rows = []
     for name in names or [""]:
@@ -208,11 +218,7 @@ def network(summary: Json, model: Model, now: float) -> Row:
     """The row of one network."""
     name, identifier = summary["Name"], summary["Id"]
     configs = (summary.get("IPAM") or {}).get("Config") or []
-    used = sum(
-        1
-        for one in model.containers
-        if name in ((one.get("NetworkSettings") or {}).get("Networks") or {})
-    )
+    used = model.uses.networks[name]
     cells = {
         "name": cell(name, "bright"),
         "driver": cell(str(summary.get("Driver", "")), ""),
@@ -229,11 +235,7 @@ def volume(summary: Json, model: Model, now: float) -> Row:
     """The row of one volume; an anonymous one, named by 64 digits, shows twelve of them."""
     name = summary["Name"]
     anonymous = len(name) == 64 and all(digit in "0123456789abcdef" for digit in name)
-    used = sum(
-        1
-        for one in model.containers
-        if any(mount.get("Name") == name for mount in one.get("Mounts") or [])
-    )
+    used = model.uses.volumes[name]
     created = clock.to_ns(summary.get("CreatedAt") or "") / 1e9
     cells = {
         "name": cell(f"{name[:12]}… anonymous", "dim") if anonymous else cell(name, "bright"),
@@ -245,10 +247,14 @@ def volume(summary: Json, model: Model, now: float) -> Row:
     return Row(name, cells, sort, name.lower(), not used, summary.get("Labels") or {})
 
 
-def build(kind: str, model: Model, now: float) -> list[Row]:
-    """All rows of the list `kind`, in the order of the API."""
+def build(kind: str, model: Model, now: float, fresh: bool = True) -> list[Row]:
+    """All rows of the list `kind`, in the order of the API.
+
+    Without `fresh` a container's figures may be those of the last time it was drawn.
+    """
     if kind == "containers":
-        return [container(one, model, now) for one in model.containers]
+        make = container if fresh else _known
+        return [make(one, model, now) for one in model.containers]
     if kind == "images":
         return [row for one in model.images for row in image(one, model, now)]
     if kind == "networks":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from ...client.hosts import Host, default_host
@@ -14,6 +15,7 @@ def open_screen(app: App) -> int:
 
     Raises BayError for a host that can't be understood, or a single one that doesn't answer.
     """
+    gc.disable()  # what the imports make is no garbage; the screen collects again once it stands
     from ...tui import settings
 
     chosen = settings.load(settings.path(os.environ))

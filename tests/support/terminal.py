@@ -64,6 +64,10 @@ class Terminal:
         """Change the terminal's size; the kernel sends SIGWINCH."""
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def more(self, seconds: float) -> bool:
+        """Take what comes within `seconds` into `output`; False at the end of it."""
+        return self._read(seconds)
+
     def _read(self, seconds: float) -> bool:
         """Take what is there, waiting up to `seconds`; False at the end of the output."""
         ready, _, _ = select.select([self.fd], [], [], max(0.0, seconds))

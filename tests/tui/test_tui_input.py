@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import signal
 import sys
@@ -10,11 +11,13 @@ from pathlib import Path
 import pytest
 from bayplan.tui.app import BayApp
 from bayplan.tui.cells import Column, Row, cell
+from bayplan.tui.emulator import Emulator
 from bayplan.tui.widgets.prompt import Prompt
 from bayplan.tui.widgets.table import Table
 from replay import Replay, still_app
 from steps import app_of, connected, screen, until
 from support.terminal import Terminal
+from support.waiting import wait_until
 from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -102,30 +105,28 @@ async def test_a_list_that_grows_shows_whole_rows() -> None:
         assert shown[1:25] == [f"row-{n:02}" for n in range(6, 30)]
 
 
-FAILING = """
+RUN = """
 import sys
+from bayplan.client.hosts import parse_host
+from bayplan.tui.app import run
+sys.exit(run(parse_host(sys.argv[1])))
+"""
+FAILING = """
 from bayplan.tui.screens.main import MainScreen
-
 def measure(self):
     raise RuntimeError("made to fail")
-MainScreen._measure = measure
-from bayplan.tui.app import main
-sys.exit(main(sys.argv[1]))
+async def serve(self):
+    measure(self)
+MainScreen.{} = {}
 """
 
 
-@pytest.mark.parametrize("place", ["handler", "worker"])
+@pytest.mark.parametrize(("name", "by"), [("_measure", "measure"), ("_serve", "serve")])
 def test_a_failure_of_the_screen_is_one_sentence(
-    replay: Replay, tmp_path: Path, place: str
+    replay: Replay, tmp_path: Path, name: str, by: str
 ) -> None:
     """Exit code 1, the terminal as it was, and the traceback in a file instead of on the screen."""
-    program = (
-        FAILING
-        if place == "handler"
-        else FAILING.replace("_measure", "_serve", 1)
-        .replace("MainScreen._measure", "MainScreen._serve")
-        .replace("def measure", "async def measure")
-    )
+    program = FAILING.format(name, by) + RUN
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "COLUMNS": "200"}
     argv = [sys.executable, "-c", program, host(replay)]
     with Terminal(argv, environment, 24, 80) as terminal:
@@ -143,10 +144,46 @@ def test_a_failure_of_the_screen_is_one_sentence(
 def test_a_signal_gives_the_terminal_back(replay: Replay, tmp_path: Path) -> None:
     """Ended from outside, the screen leaves the other page of the terminal first."""
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
-    code = "import sys; from bayplan.tui.app import main; sys.exit(main(sys.argv[1]))"
-    with Terminal([sys.executable, "-c", code, host(replay)], environment) as terminal:
+    with Terminal([sys.executable, "-c", RUN, host(replay)], environment) as terminal:
         terminal.wait_for("running|healthy", timeout=60)
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.wait(60) == 128 + signal.SIGTERM
         assert b"\x1b[?1049l" in terminal.output
         assert b"never awaited" not in terminal.output
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (36, 120), (60, 200)])
+def test_what_is_drawn_in_parts_is_what_is_drawn_whole(
+    replay: Replay, tmp_path: Path, rows: int, columns: int
+) -> None:
+    """A blank terminal that gets a whole repaint shows what one shows that got every change."""
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    parts = Emulator(columns, rows, lambda answer: None)
+    whole = Emulator(columns, rows, lambda answer: None)
+    # The header and the right rail tell of this machine, which does not stand still.
+    edge = columns - 46 if columns >= 170 else columns
+    with Terminal(
+        [sys.executable, "-c", RUN, host(replay)], environment, rows, columns
+    ) as terminal:
+        fed = 0
+
+        def take(*emulators: Emulator) -> list[list[str]]:
+            nonlocal fed
+            terminal.more(0.05)
+            new, fed = terminal.output[fed:], len(terminal.output)
+            for one in emulators:
+                one.feed(new)
+            return [[line[:edge] for line in one.text()[2:]] for one in emulators]
+
+        count = len(replay.replies["/containers/json"]["json"])
+        wait_until(lambda: f" of {count}" in "".join(take(parts)[0]), "the list", 60)
+        terminal.send("jjjkj]][2j1/web\r")
+        wait_until(lambda: "/web" in "".join(take(parts)[0]), "the filter", 60)
+        terminal.send("/\x15\rjjG]kk")
+        wait_until(
+            lambda: f"{count - 2} of {count}" in "".join(take(parts)[0]),
+            "the way up from the end",
+            60,
+        )
+        terminal.send("\x0c")
+        wait_until(lambda: operator.eq(*take(parts, whole)), "the same on both", 60)

@@ -154,7 +154,8 @@ class Lists(Working):
 
     def _rows(self, kind: str) -> list[Row]:
         """All rows of a list."""
-        return rows.build(kind, self.model, self._clock())
+        fresh = self._sorts[kind][0] in rows.MOVING
+        return rows.build(kind, self.model, self._clock(), fresh)
 
     def _built(self, kind: str) -> list[Row]:
         """The rows of a list as they are to be shown."""

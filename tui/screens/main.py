@@ -41,6 +41,7 @@ from .jump import Jump, Target
 from .lists import TITLES, Lists
 from .menu import Menu
 
+HOST_PACE = 3  # measurements of the host in one drawing of them, as in a bar of the lists
 SINGLE = (60, 15)  # columns and lines below which there is one list and nothing else
 
 
@@ -77,6 +78,7 @@ class MainScreen(Lists):
         self._clock = clock
         self._pace = pace
         self._host_at = 0.0
+        self._measured = 0
         self.last_command = ""
         self._returning = {}
         self._begin_lists()
@@ -184,13 +186,19 @@ class MainScreen(Lists):
         self._fill(kind)
 
     def _age(self) -> None:
-        for kind in LISTS:
-            self._fill(kind)
+        """Time has passed: the ages that are seen are others."""
+        self.table("containers").renew(self._renewer())
+        for kind in LISTS[1:]:
+            if self.table(kind).is_on_screen:
+                self._fill(kind)
 
     def _measure(self) -> None:
         now = time.monotonic()
         self.host.add(self._read_host(), now - self._host_at if self._host_at else 0)
         self._host_at = now
+        self._measured += 1
+        if self._measured % HOST_PACE != 1:
+            return
         self.query_one(HostLine).refresh()
         if self.has_class("-wide"):
             self.query_one(HostPanel).measured()
