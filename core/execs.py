@@ -12,6 +12,7 @@ import json
 import logging
 import secrets
 import shutil
+import signal
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -234,6 +235,17 @@ class Execs:
         found = self._get(exec_id)
         if found.running and found.pid > 0:
             await offload(process.send_signal, found.pid, found.pid_started, 9)
+
+    async def hang_up(self, exec_id: str) -> None:
+        """Tell its process that its terminal is gone, as closing one does (SIGHUP, SIGCONT).
+
+        A shell passes it on to its jobs; the kernel tells the terminal's foreground group when the
+        session's leader ends (setsid(2), tty_ioctl(4)). Fine when it has ended or never started.
+        """
+        found = self._get(exec_id)
+        if found.running and found.pid > 0:
+            for number in (signal.SIGHUP, signal.SIGCONT):
+                await offload(process.send_signal, found.pid, found.pid_started, number)
 
     async def resize(self, exec_id: str, rows: int, cols: int) -> None:
         """Set its terminal's size; before its start, the size it will have."""

@@ -6,15 +6,16 @@ Nothing runs inside: this works in images without a shell, and in containers tha
 from __future__ import annotations
 
 import asyncio
-import io
+import os
 import stat
-import tarfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from ..host import clock
 from ..host.errors import BayError, UnsupportedError
-from . import tree
+from . import packing, tree
 from .logbuffer import LogBuffer
 from .model import Json
 from .source import Source
@@ -83,18 +84,24 @@ class Files:
         """
         if not folder:
             return await self._copy_file(path, to)
-        if self.kind != "containers":
-            raise UnsupportedError(
-                "Only files can be copied out of an image; run it to copy a folder"
-            )
-        query = {"path": path}
-        url = f"/containers/{self.target}/archive"
         count = 0
         with open(to, "wb") as file:
-            async with self._source.stream("GET", url, query) as pieces:
+            async with self._archive(path) as pieces:
                 async for piece in pieces:
                     count += await asyncio.to_thread(file.write, piece)
         return count
+
+    @asynccontextmanager
+    async def _archive(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        if self.kind == "containers":
+            url = f"/containers/{self.target}/archive"
+            async with self._source.stream("GET", url, {"path": path}) as pieces:
+                yield pieces
+        else:  # the engine makes archives of containers only
+            yield packing.folder(self._entries, self.read, path)
+
+    async def _entries(self, path: str) -> list[Json]:
+        return list((await self._source.get(self._base, path=path, limit=1 << 30))["Entries"])
 
     async def _copy_file(self, path: str, to: Path) -> int:
         offset = 0
@@ -113,17 +120,12 @@ class Files:
             raise UnsupportedError(
                 "An image does not change: copy into a container of it, and commit it"
             )
-        body = await asyncio.to_thread(_packed, local)
-        query = {"path": folder}
-        await self._source.call("PUT", f"/containers/{self.target}/archive", query, body)
-
-
-def _packed(local: Path) -> bytes:
-    """A tar archive of `local`, in memory."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(local, local.resolve().name)
-    return buffer.getvalue()
+        await asyncio.to_thread(os.lstat, local)
+        url, query = f"/containers/{self.target}/archive", {"path": folder}
+        headers = {"Content-Type": "application/x-tar"}
+        async with self._source.send("PUT", url, query, packing.local(local), headers) as lines:
+            async for _ in lines:
+                pass
 
 
 def shown(data: bytes) -> LogBuffer:

@@ -110,7 +110,10 @@ def commit(summary: Json) -> Form:
         query = {"container": identifier, "repo": repo or None, "tag": tag or None}
         query |= {"comment": message or None, "pause": pause}
         return _one(
-            "Commit", identifier, name, "/commit", shlex.join(words), query=query, busy="commits"
+            *("Commit", identifier, name, "/commit", shlex.join(words)),
+            query=query,
+            body={},  # podman reads one in any case
+            busy="commits",
         )
 
     lines = (

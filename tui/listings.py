@@ -62,7 +62,11 @@ def _processes(reply: Json, now: float) -> list[Row]:
     """The rows of `top`, whose columns are named by `ps`."""
     titles = [str(title).upper() for title in reply.get("Titles") or []]
     rows: list[Row] = []
-    for values in reply.get("Processes") or []:
+    processes = reply.get("Processes") or []
+    if len(titles) == 1:  # podman may hand on what ps printed as it is, a line a field
+        titles = titles[0].split()
+        processes = [line[0].split(None, len(titles) - 1) for line in processes]
+    for values in processes:
         fields = dict(zip(titles, values, strict=False))
         command = str(fields.get("CMD", fields.get("COMMAND", "")))
         cells = {

@@ -12,6 +12,7 @@ from .model import Json
 from .source import Source, Wire, demux
 
 Kind = Literal["exec", "attach"]
+GRACE = 2.0  # seconds for a shell to end by ^D
 DRAINED = 16384  # bytes taken in between two looks at the keyboard
 # The first of these that exists; a login shell would read the profile and so change the PATH that
 # the image set.
@@ -188,13 +189,26 @@ class Session:
 
     # --- end
 
-    def close(self) -> None:
-        """Drop the connection: detaches from a container; a shell at its prompt ends by that.
+    async def end(self) -> bool:
+        """End a shell with what runs in it, as closing a terminal does; detach from an attach.
 
-        The API cannot hang up an exec: what else runs in one runs on, as with every Docker client.
+        False when it runs on: Docker's API cannot hang up, where a shell at its prompt ends by ^D.
         """
-        if self.kind == "exec" and self._tty:
+        if self.kind != "exec" or self.over or self._task is None:
+            self.close()
+            return True
+        try:
+            await self._source.post(f"/bay/exec/{self._exec}/hangup")
+            return True
+        except BayError:
             self._send(b"\x04")
+            done, _ = await asyncio.wait({self._task}, timeout=GRACE)
+            return bool(done)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Drop the connection; what runs there runs on."""
         if self._task is not None:
             self._task.cancel()
         if self._wire is not None:

@@ -54,9 +54,9 @@ def engine_name(version: Json) -> str:
     """What an engine calls itself, with its version: `Bayplan 0.1.0`, `Docker Engine 20.10`."""
     name = str((version.get("Platform") or {}).get("Name") or "")
     parts = [str(one.get("Name", "")) for one in version.get("Components") or []]
-    if not name:
-        podman = any("podman" in part.lower() for part in parts)
-        name = "Podman" if podman else "Docker"
+    if any("podman" in part.lower() for part in parts):  # its platform is that of its build
+        name = "Podman"
+    name = name or "Docker"
     return f"{name} {version.get('Version', '')}".strip()
 
 

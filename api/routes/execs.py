@@ -14,7 +14,7 @@ from ...host.errors import BayError, InvalidError, NotFoundError
 from .. import shapes
 from ..call import Call
 from ..hijack import Hijacked, frame, take_over
-from ..replies import reply
+from ..replies import empty, reply
 from ..router import route
 from ..sessions import pump
 from .containers import size
@@ -37,6 +37,13 @@ async def resize(call: Call) -> web.StreamResponse:
     rows, columns = size(call)
     await call.engine.execs.resize(call.path["id"], rows, columns)
     return web.Response()
+
+
+@route("POST", "/bay/exec/{id}/hangup")
+async def hang_up(call: Call) -> web.StreamResponse:
+    """Tell an exec that its terminal is gone, as closing one does."""
+    await call.engine.execs.hang_up(call.path["id"])
+    return empty()
 
 
 @route("POST", "/exec/{id}/start", streaming=True)

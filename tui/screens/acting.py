@@ -147,7 +147,7 @@ class Acting(Screen[None]):
             deed = verbs.with_options(deed, answer)
         await self._carry_out(deed)
 
-    async def _carry_out(self, deed: Deed) -> None:
+    async def _carry_out(self, deed: Deed) -> list[str]:
         self.table(self.kind).clear_marks()
         self.tell(deed.command)
         under_way = asyncio.ensure_future(self._perform(deed))
@@ -160,6 +160,7 @@ class Acting(Screen[None]):
             self.complain(text, f"{deed.title} failed")
         if len(failed) > 3:
             self.complain(f"and {len(failed) - 3} more")
+        return failed
 
     async def _perform(self, deed: Deed) -> list[str]:
         """Send the steps of a deed; the sentences of those that failed."""
@@ -230,7 +231,9 @@ class Acting(Screen[None]):
             return
         chosen = await self.ask(Prune(wastes))
         if chosen:
-            await self._carry_out(prune.deed(chosen))
+            deed = prune.deed(chosen)
+            failed = await self._carry_out(deed)
+            self.notify(prune.result(chosen, failed), title="Cleaned up", markup=False)
             self.feed.touch()
 
     # --- terminals

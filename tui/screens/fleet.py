@@ -351,8 +351,8 @@ class FleetScreen(MainScreen):
         with fleet.bound(station):
             return any(one["State"] in ("running", "paused") for one in self._targets())
 
-    async def _carry_out(self, deed: Deed) -> None:
-        await super()._carry_out(fleet.of(self.station, deed))
+    async def _carry_out(self, deed: Deed) -> list[str]:
+        return await super()._carry_out(fleet.of(self.station, deed))
 
     async def _perform(self, deed: Deed) -> list[str]:
         async def one(name: str, part: Deed) -> list[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from textual.binding import Binding
 
 from ...host.errors import BayError
+from .. import tabs
+from ..later import Later
 from ..model import Model, container_name
-from ..session import Kind, Session
+from ..session import GRACE, Kind, Session
 from ..source import Source
 from .pane import Pane
 from .terminal import Terminal
@@ -129,7 +134,7 @@ class Shell(Terminal, Pane):
         """Close the shown session."""
         session = self.session
         if session is not None:
-            session.close()
+            self.run_worker(Later(self._end, session), group="end")
             there = self._sessions.get(session.container, [])
             if session in there:
                 there.remove(session)
@@ -137,6 +142,15 @@ class Shell(Terminal, Pane):
             if there:
                 self._shown[session.container] = there[-1]
             self._present()
+
+    async def _end(self, session: Session) -> None:
+        if not await session.end():
+            engine = tabs.engine_name(self._model.version)
+            self.app.notify(
+                f"What runs in that shell runs on: {engine} cannot hang up, Bayplan's engine can",
+                severity="warning",
+                markup=False,
+            )
 
     def forget_gone(self) -> None:
         """Close the sessions of containers that no longer exist."""
@@ -171,7 +185,8 @@ class Shell(Terminal, Pane):
             words.append("[b $accent]ctrl+][/] detaches")
         return " · ".join(words)
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         """The app ends: so do its shells; what was attached to runs on."""
-        for session in [one for there in self._sessions.values() for one in there]:
-            session.close()
+        sessions = [one for there in self._sessions.values() for one in there]
+        with contextlib.suppress(TimeoutError):  # an engine that is gone has no say in this
+            await asyncio.wait_for(asyncio.gather(*(one.end() for one in sessions)), GRACE)
