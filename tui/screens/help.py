@@ -8,11 +8,14 @@ from itertools import groupby
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import ItemGrid, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ..keys import LOG_KEYS, SHELL_KEYS, Key
+
+WIDTH = 34  # columns of text for a group, with the space between two
+Group = tuple[str, list[Key]]
 
 
 class Help(ModalScreen[None]):
@@ -23,15 +26,29 @@ class Help(ModalScreen[None]):
     def __init__(self, table: Sequence[Key]) -> None:
         super().__init__()
         self._table = table
+        self._made = 0
 
     def compose(self) -> ComposeResult:
         """A column of groups per 30 columns of width."""
         with VerticalScroll(classes="dialog help") as box:
             box.border_title = "Keys"
             box.border_subtitle = "esc closes"
-            with ItemGrid(min_column_width=30):
-                for title, keys in _groups(self._table):
-                    yield Static(self._group(title, keys), classes="group")
+            self._made = self._fitting()
+            with Horizontal():
+                for column in _columns(_groups(self._table), self._made):
+                    yield Static(
+                        Text("\n").join(self._group(title, keys) for title, keys in column),
+                        classes="group",
+                    )
+
+    def _fitting(self) -> int:
+        """How many columns the terminal has room for."""
+        return max(1, min(3, (self.app.size.width - 8) // WIDTH))
+
+    def on_resize(self) -> None:
+        """Another width may have room for more columns, or fewer."""
+        if self._fitting() != self._made:
+            self.refresh(recompose=True)
 
     def _group(self, title: str, keys: list[Key]) -> Text:
         tones = self.app.theme_variables
@@ -39,10 +56,31 @@ class Help(ModalScreen[None]):
         for key in keys:
             text.append(f"\n{key.face:>6}  ", _rich(tones["accent"]))
             text.append(key.label, _rich(tones["ink"]))
+        text.append("\n")
         return text
 
 
-def _groups(table: Sequence[Key]) -> list[tuple[str, list[Key]]]:
+def _columns(groups: list[Group], count: int) -> list[list[Group]]:
+    """The groups in their order, in at most `count` columns that are about as long as each other.
+
+    They are filled one after the other, to the least length with which all of them suffice.
+    """
+    heights = [len(keys) + 2 for _, keys in groups]
+    for most in range(max(heights), sum(heights) + 1):
+        columns: list[list[Group]] = [[]]
+        length = 0
+        for group, height in zip(groups, heights, strict=True):
+            if columns[-1] and length + height > most:
+                columns.append([])
+                length = 0
+            columns[-1].append(group)
+            length += height
+        if len(columns) <= count:
+            return columns
+    return [groups]
+
+
+def _groups(table: Sequence[Key]) -> list[Group]:
     order = [
         "Containers",
         "Panes",

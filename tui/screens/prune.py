@@ -27,28 +27,24 @@ class Prune(ModalScreen[list[Waste] | None]):
 
     def __init__(self, wastes: list[Waste]) -> None:
         super().__init__()
-        self._wastes = wastes
+        self._wastes = [one for one in wastes if one.items]
 
     def compose(self) -> ComposeResult:
         """A switch per kind with its names under it, the sum, two buttons."""
         with Vertical(classes="dialog -danger prune") as box:
             box.border_title = "Clean up"
             box.border_subtitle = "space switches · y removes · esc"
+            if not self._wastes:
+                yield Label("Nothing is unused: there is nothing to remove.", markup=False)
             for waste in self._wastes:
                 count = len(waste.items)
                 label = f"{count:3} {waste.title}"
                 if waste.size:
                     label += f" · {size(waste.size, 1000)}"
-                yield Toggle(
-                    label,
-                    bool(count) and waste.at_first,
-                    id=f"waste-{waste.key}",
-                    disabled=not count,
-                )
-                if count:
-                    names = [name for _, name, _ in waste.items]
-                    more = f" and {count - SHOWN} more" if count > SHOWN else ""
-                    yield Label(" ".join(names[:SHOWN]) + more, markup=False, classes="names")
+                yield Toggle(label, waste.at_first, id=f"waste-{waste.key}")
+                names = [name for _, name, _ in waste.items]
+                more = f" and {count - SHOWN} more" if count > SHOWN else ""
+                yield Label(" ".join(names[:SHOWN]) + more, markup=False, classes="names")
             yield Label("", id="sum", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("[u]Y[/]es, remove these", id="yes", compact=True)
