@@ -26,8 +26,8 @@ from support.podmanapi import podman_api
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-pytestmark = pytest.mark.usefixtures("stillness")
-LIMIT = 40.0
+pytestmark = [pytest.mark.usefixtures("stillness"), pytest.mark.timeout(300)]
+LIMIT = 100.0
 LOOP = "echo begun; i=0; while true; do i=$((i+1)); echo line $i; sleep 1; done"
 _NUMBERS = itertools.count()
 
