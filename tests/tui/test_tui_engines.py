@@ -180,7 +180,7 @@ async def test_a_shell_and_an_attach(peer: Peer, box: str) -> None:
         await pilot.press("e")
         await becomes(pilot, lambda: main.query_one(Shell).session, "a session")
         await shows(pilot, "#")
-        await pilot.press(*"echo", "space", "$((6*7))", "enter")
+        await pilot.press(*"echo", "space", *"$((6*7))", "enter")
         await shows(pilot, "42")
         # The program that runs on is ended with the tab, where the engine can; else that is said.
         await pilot.press("ctrl+right_square_bracket")
