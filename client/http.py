@@ -13,6 +13,7 @@ from .transport import Link
 _SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/:@")
 _MAX_HEADER = 256 * 1024
 _CHUNK = 64 * 1024
+_LARGE = 256 * 1024
 
 Body = bytes | Iterable[bytes] | None
 
@@ -108,18 +109,25 @@ class Response:
             return b""
         if self._chunked and self._left == 0 and not self._next_chunk():
             return b""
-        if not self._buffer and not self._fill():
-            if self._left is not None:
+        if not self._buffer and self._left:
+            # Of a large body nothing goes through the buffer.
+            data = self.link.socket.recv(min(self._left, _LARGE))
+            if not data:
                 raise UnreachableError(
                     "the engine closed the connection in the middle of an answer"
                 )
+            return self._took(data)
+        if not self._buffer and not self._fill():
             self.finished = True
             return b""
         size = len(self._buffer) if self._left is None else min(self._left, len(self._buffer))
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
+        return self._took(data)
+
+    def _took(self, data: bytes) -> bytes:
         if self._left is not None:
-            self._left -= size
+            self._left -= len(data)
             if not self._left:
                 self._end_of_part()
         return data

@@ -56,6 +56,7 @@ class Source(io.RawIOBase):
         self._file = origin if hasattr(origin, "read") else None
         self._chunks = iter(()) if self._file is not None else iter(origin)  # type: ignore[arg-type] # hasattr() above tells the two apart
         self._rest = b""
+        self._at = 0
         self._seen = seen
         self.count = 0
         self.head = b""
@@ -67,16 +68,16 @@ class Source(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes (`_INPUT` when negative), b"" only at the end."""
         size = _INPUT if size < 0 else size
-        data = self._rest
-        if not data:
-            data = self._next(size)
-        data, self._rest = data[:size], data[size:]
+        if self._at == len(self._rest):
+            self._rest, self._at = self._next(size), 0
+        data = self._rest[self._at : self._at + size]
+        self._at += len(data)
         self.count += len(data)
         return data
 
     def unread(self, data: bytes) -> None:
         """Put `data` back in front; it will be counted again."""
-        self._rest = data + self._rest
+        self._rest, self._at = data + self._rest[self._at :], 0
         self.count -= len(data)
 
     def _next(self, size: int) -> bytes:

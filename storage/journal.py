@@ -11,11 +11,12 @@ so many bytes of that file of the layer. A file replaced later in its own archiv
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,9 +24,13 @@ import zstandard
 
 from ..host import syscalls
 from ..host.errors import BayError
+from .ahead import read_ahead
 
 _RAW = struct.Struct("<cI")
 _PAYLOAD = struct.Struct("<cQQH")
+# The same records behind their first byte.
+_LENGTH = struct.Struct("<I")
+_PLACE = struct.Struct("<QQH")
 _FLUSH = 256 << 10
 _COPY = 1 << 20
 
@@ -93,16 +98,18 @@ class Journal:
         self._records.clear()
 
 
-def replay(folder: Path, diff_id: str) -> Iterator[bytes]:
-    """The tar that `folder` was unpacked from, bit by bit.
+def replay(folder: Path, diff_id: str) -> Generator[bytes, None, None]:
+    """The tar that `folder` was unpacked from, bit by bit, in blocks of about a megabyte.
 
-    Raises BayError, at the end, when what came out is not `diff_id`: the disk was written to.
+    A thread reads the files while the caller's hashes. Raises BayError, at the end, when what came
+    out is not `diff_id`: the disk was written to.
     """
     hasher = hashlib.sha256()
     try:
-        for chunk in _records(folder):
-            hasher.update(chunk)
-            yield chunk
+        with contextlib.closing(read_ahead(_joined(_records(folder)))) as blocks:
+            for block in blocks:
+                hasher.update(block)
+                yield block
     except (OSError, EOFError, zstandard.ZstdError, struct.error) as error:
         raise BayError(f"layer {diff_id} is damaged on disk ({error}): pull its image again") from (
             error
@@ -111,24 +118,101 @@ def replay(folder: Path, diff_id: str) -> Iterator[bytes]:
         raise BayError(f"layer {diff_id} was changed on disk: remove its image and pull it again")
 
 
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, small ones put together."""
+    parts: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size >= _COPY:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    if parts:
+        yield b"".join(parts)
+
+
 def _records(folder: Path) -> Iterator[bytes]:
     moved = _Moved(folder)
-    tree = os.open(folder / "fs", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    tree = _Tree(folder / "fs")
     try:
         with open(folder / "journal.zst", "rb") as file:
-            stream = zstandard.ZstdDecompressor().stream_reader(file)
+            records = _Records(zstandard.ZstdDecompressor().stream_reader(file))
             count = 0
-            while kind := stream.read(1):
+            while kind := records.kind():
                 if kind == b"R":
-                    (length,) = struct.unpack("<I", _exactly(stream, 4))
-                    yield _exactly(stream, length)
+                    (length,) = _LENGTH.unpack(records.take(4))
+                    yield records.take(length)
                     continue
-                offset, length, size = struct.unpack("<QQH", _exactly(stream, 18))
-                path = _exactly(stream, size)
+                offset, length, size = _PLACE.unpack(records.take(18))
+                path = records.take(size)
                 yield from _content(moved, tree, path, count, offset, length)
                 count += 1
     finally:
-        os.close(tree)
+        tree.close()
+
+
+class _Tree:
+    """Opens files below a folder, never through a link."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        # The folder of the last file: the next one mostly lies there too.
+        self._path = b""
+        self._fd = os.dup(self._root)
+
+    def open(self, path: bytes) -> int:
+        """A descriptor to read from; raises OSError."""
+        above, _, base = path.rpartition(b"/")
+        if above != self._path:
+            rule = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+            flags = os.O_PATH | os.O_DIRECTORY
+            try:
+                fd = syscalls.openat2(self._root, above or b".", flags, resolve=rule)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, os.fsdecode(path)) from None
+            os.close(self._fd)
+            self._path, self._fd = above, fd
+        try:
+            return os.open(base, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fsdecode(path)) from None
+
+    def close(self) -> None:
+        """Let go of the folders."""
+        os.close(self._fd)
+        os.close(self._root)
+
+
+class _Records:
+    """The journal's bytes, read in large pieces."""
+
+    def __init__(self, stream: zstandard.ZstdDecompressionReader) -> None:
+        self._stream = stream
+        self._buffer = b""
+        self._at = 0
+
+    def kind(self) -> bytes:
+        """The next record's first byte; b"" at the end."""
+        if self._at == len(self._buffer):
+            self._buffer, self._at = self._stream.read(_FLUSH), 0
+        self._at += 1
+        return self._buffer[self._at - 1 : self._at]
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes; raises EOFError when there are fewer."""
+        end = self._at + size
+        while end > len(self._buffer):
+            more = self._stream.read(max(_FLUSH, end - len(self._buffer)))
+            if not more:
+                raise EOFError("its journal is cut")
+            self._buffer = self._buffer[self._at :] + more
+            end -= self._at
+            self._at = 0
+        data = self._buffer[self._at : end]
+        self._at = end
+        return data
 
 
 class _Moved:
@@ -150,14 +234,13 @@ class _Moved:
 
 
 def _content(
-    moved: _Moved, tree: int, path: bytes, count: int, offset: int, length: int
+    moved: _Moved, tree: _Tree, path: bytes, count: int, offset: int, length: int
 ) -> Iterator[bytes]:
     lost = moved.find(path, count)
     if lost is not None:
         fd = os.open(lost, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     else:
-        rule = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
-        fd = syscalls.openat2(tree, path, os.O_RDONLY | os.O_NOFOLLOW, resolve=rule)
+        fd = tree.open(path)
     try:
         while length:
             chunk = os.pread(fd, min(length, _COPY), offset)
@@ -168,13 +251,3 @@ def _content(
             yield chunk
     finally:
         os.close(fd)
-
-
-def _exactly(stream: BinaryIO | zstandard.ZstdDecompressionReader, size: int) -> bytes:
-    data = stream.read(size)
-    while len(data) < size:
-        more = stream.read(size - len(data))
-        if not more:
-            raise EOFError("its journal is cut")
-        data += more
-    return data
