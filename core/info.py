@@ -40,6 +40,7 @@ def bayplan_version() -> str:
 async def info(engine: Engine) -> Json:
     """Docker's `SystemInfo`."""
     host = await offload(_host, engine.options.root)
+    await engine.networks.look_again()
     states = Counter(container.state.status for container in engine.containers.all())
     images = await offload(engine.store.images.all)
     runtime = engine.runtime

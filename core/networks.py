@@ -14,7 +14,7 @@ from typing import Any
 
 from ..host.errors import BayError, ForbiddenError, NotFoundError
 from ..host.threads import offload
-from ..netns import bridge
+from ..netns import bridge, forwarding
 from ..netns.types import Bridge
 from . import netcheck, netconnect, netcreate, netdefaults, netquery, netrepair, netviews
 from .netdns import Dns
@@ -98,6 +98,11 @@ class Networks:
         if warning is not None and warning not in self.warnings:
             _log.warning("%s", warning)
         self.warnings = [warning] if warning is not None else []
+
+    async def look_again(self) -> None:
+        """Bring `warnings` up to date where no event tells of a change: rules, iptables-legacy."""
+        if self.warnings or await offload(forwarding.has_legacy):
+            await self._allow()
 
     def _bridges(self) -> builtins.list[Bridge]:
         networks = self._state.networks.values()

@@ -33,11 +33,11 @@ def allow(patterns: Iterable[str]) -> str | None:
             for rule in _rules(patterns):
                 if "-A DOCKER-USER " + " ".join(rule) not in listed.stdout:
                     process.run([program, "-w", "-I", "DOCKER-USER", *rule])
-        elif program == "iptables" and drops():
+        elif program == "iptables" and (cures := _cures(patterns)):
             warning = (
-                "iptables' FORWARD policy is DROP: containers cannot reach the outside until it "
-                "lets their bridges through, as with "
-                + " and ".join(f"`iptables -I FORWARD {' '.join(r)}`" for r in _rules(patterns)[:2])
+                "iptables' FORWARD policy is DROP: containers cannot reach the outside, nor each "
+                "other where it sees bridged packets, until it lets their bridges through, as with "
+                f"{' and '.join(cures)}"
             )
     return warning
 
@@ -79,9 +79,31 @@ def forget(patterns: Iterable[str]) -> None:
                 process.run([program, "-w", "-D", "DOCKER-USER", *rule])
 
 
-def drops() -> bool:
-    """Whether the policy of iptables' FORWARD chain is DROP."""
-    return "-P FORWARD DROP" in process.run(["iptables", "-w", "-S", "FORWARD"]).stdout
+def _cures(patterns: list[str]) -> list[str]:
+    """The commands that let our bridges through a FORWARD chain that drops; none if they are.
+
+    There are two such chains: of nf_tables, and of the older tables when somebody uses them.
+    """
+    cures = []
+    for program in ["iptables", *(["iptables-legacy"] if has_legacy() else [])]:
+        listed = process.run([program, "-w", "-S", "FORWARD"]).stdout
+        if "-P FORWARD DROP" in listed:
+            rules = (" ".join(rule) for rule in _rules(patterns))
+            cures += [
+                f"`{program} -I FORWARD {rule}`"
+                for rule in rules
+                if f"FORWARD {rule}" not in listed
+            ]
+    return cures
+
+
+def has_legacy() -> bool:
+    """Whether somebody has a table of iptables-legacy here: no event tells of its changes."""
+    try:
+        with open("/proc/thread-self/net/ip_tables_names", encoding="ascii") as file:
+            return "filter" in file.read().split()
+    except OSError:  # the kernel's module was never asked for
+        return False
 
 
 def _rules(patterns: list[str]) -> list[list[str]]:

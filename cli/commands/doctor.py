@@ -8,7 +8,7 @@ from pathlib import Path
 from ..app import App
 from ..command import Command
 from ..flags import Parsed, text
-from ..table import GREEN, RED, is_styled, paint
+from ..table import GREEN, RED, YELLOW, is_styled, paint
 
 DEFAULT_ROOT = "/var/lib/bay"
 
@@ -31,9 +31,27 @@ def run_doctor(app: App, parsed: Parsed) -> int:
         cure = one.command(distribution)
         if cure:
             app.out(f"        cure: {cure}")
+    for warning in warnings(app):
+        mark = paint(f"{'note':<8}", YELLOW) if styled else f"{'note':<8}"
+        app.out(f"{mark}the running engine: {warning}")
     missing = sum(not one.ok for one in found)
     app.out(f"\n{missing} of {len(found)} missing." if missing else "\nAll is there.")
     return 1 if missing else 0
+
+
+def warnings(app: App) -> list[str]:
+    """What the engine warns of, when one runs here: it sees the firewall as it is now."""
+    import socket
+
+    if app.host.kind != "unix":
+        return []
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(app.host.path)
+        except OSError:
+            return []  # none runs, and this is no reason to start one
+    found = app.client.get("/info").get("Warnings") or []
+    return [str(one).removeprefix("WARNING: ") for one in found]
 
 
 DOCTOR = Command(

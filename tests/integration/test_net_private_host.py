@@ -5,6 +5,7 @@ Everything is in namespaces of the test's own: nothing here touches the real hos
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -336,6 +337,13 @@ def test_forward_drop_of_another_firewall(
             host.sh(f"iptables -I FORWARD {way} {bridge} -j ACCEPT")
         assert ask(host.neighbour, HOST, 8080) == NEIGHBOUR
         assert ask((engine, "one"), OUTSIDE) == HOST
+        (warning,) = [
+            one for one in engine.api("GET", "/info").json()["Warnings"] if "FORWARD" in one
+        ]
+        rest = re.findall("`(iptables -I FORWARD [^`]+)`", warning)
+        assert rest and not any(f" {bridge} " in rule for rule in rest), "the bridges of others"
+        host.sh("; ".join(rest))
+        assert "FORWARD" not in str(engine.api("GET", "/info").json()["Warnings"])
         for way in "-i", "-o":
             host.sh(f"iptables -D FORWARD {way} {bridge} -j ACCEPT")
         assert barred(host.neighbour, HOST, 8080)
@@ -345,3 +353,16 @@ def test_forward_drop_of_another_firewall(
         )
         assert ask((engine, "one"), OUTSIDE) == HOST
         host.sh("iptables -F; iptables -X; iptables -P FORWARD ACCEPT")
+
+
+def test_forward_drop_of_iptables_legacy_is_told_by_doctor(
+    place: tuple[PrivateHost, EngineProcess],
+) -> None:
+    """No event tells of the older tables: they are looked at when somebody asks."""
+    host, engine = place
+    host.sh("iptables-legacy -P FORWARD DROP")
+    said = engine.bay("doctor").stdout
+    assert "iptables' FORWARD policy is DROP" in said
+    assert f"iptables-legacy -I FORWARD -i {engine.options.bridge} -j ACCEPT" in said
+    host.sh("iptables-legacy -P FORWARD ACCEPT")
+    assert "FORWARD" not in engine.bay("doctor").stdout
