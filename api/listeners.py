@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..host.errors import BayError, InvalidError
+from ..host.errors import BayError, ConflictError, InvalidError
 from ..host.tlscarrier import TlsCarrier, linger
 
 log = logging.getLogger("bay.api")
 
 TLS_PORT = 2376
 BACKLOG = 512
+# Of sockaddr_un's 108 bytes (unix(7)), what the temporary name before the rename leaves.
+LONGEST_PATH = 94
 # Handshakes and connections at once: each has a thread, and strangers may knock.
 LARGEST_CROWD = 256
 _TCP = (socket.AF_INET, socket.AF_INET6)
@@ -118,6 +120,34 @@ def _address(text: str, rest: str) -> tuple[str, int]:
         raise InvalidError(f"cannot listen on {text}: {port!r} is no port number")
     name = name.removeprefix("[").removesuffix("]")
     return name or "0.0.0.0", int(port)
+
+
+def check_free(path: Path) -> None:
+    """Raise ConflictError or InvalidError where no unix socket of ours can be made.
+
+    One that a dead engine left is in nobody's way; one that answers is another program's.
+    """
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise InvalidError(
+            f"cannot listen on {path}: a socket's path has at most {LONGEST_PATH} bytes here; "
+            "choose a shorter --run-root"
+        )
+    if not os.path.lexists(path):
+        return
+    if not path.is_socket():
+        raise ConflictError(f"cannot listen on {path}: a file that is no socket is there")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # a full backlog is an answer too
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+        except OSError:
+            pass
+    raise ConflictError(
+        f"cannot listen on {path}: another program does; stop it (`bay engine stop` when it is an "
+        "engine), or choose another --run-root"
+    )
 
 
 def tcp_socket(name: str, port: int) -> socket.socket:

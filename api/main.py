@@ -124,10 +124,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         _allow_descriptors()
         with only_engine(options):
             asyncio.run(run(options, listening))
-    except (BayError, OSError) as error:
+    except BayError as error:
         log.error("%s", error)
         return 1
+    except OSError as error:
+        log.error("the engine cannot run here: %s", _sentence(error))
+        return 1
     return 0
+
+
+def _sentence(error: OSError) -> str:
+    """What an OSError says, the path first; its number helps nobody."""
+    said = error.strerror or str(error)
+    return f"{error.filename}: {said}" if error.filename else said
 
 
 def _allow_descriptors() -> None:
@@ -174,6 +183,9 @@ async def run(options: Options, listening: Listening) -> None:
     sockets = server.inherited_sockets()
     doors = _doors(listening, [one for one in sockets if listeners.is_tcp(one)])
     sockets = [one for one in sockets if not listeners.is_tcp(one)]
+    paths = [*listening.paths, *([] if sockets else [options.socket])]
+    for path in paths:
+        listeners.check_free(path)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -184,7 +196,7 @@ async def run(options: Options, listening: Listening) -> None:
         http = server.Server(engine, metadata.version("bayplan"), stopping)
         stack.push_async_callback(_purge_again, http)
         stack.push_async_callback(http.close)
-        for path in (*listening.paths, *([] if sockets else [options.socket])):
+        for path in paths:
             sockets.append(server.unix_socket(path))
             stack.callback(unlink, path)
         await http.listen(sockets, doors)

@@ -22,7 +22,7 @@ _VALUES = {
     "type": ["container", "image", "network", "volume"],
 }
 _OBJECTS = {"network": "NETWORK", "volumes-from": "CONTAINER", "link": "CONTAINER"}
-_ACTIONS = {"engine": ["status", "stop", "purge", "dial-stdio"],
+_ACTIONS = {"engine": ["status", "stop", "logs", "purge", "dial-stdio"],
             "completion": ["bash", "zsh", "fish"]}  # fmt: skip
 
 

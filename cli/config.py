@@ -34,6 +34,8 @@ class Config:
         try:
             with open(self.path, encoding="utf-8") as file:
                 self.values = quickjson.loads(file.read())
+            if not isinstance(self.values, dict):
+                raise ValueError("it must be an object: {…}")
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:

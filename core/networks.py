@@ -101,7 +101,8 @@ class Networks:
 
     async def look_again(self) -> None:
         """Bring `warnings` up to date where no event tells of a change: rules, iptables-legacy."""
-        if self.warnings or await offload(forwarding.has_legacy):
+        legacy: bool = await offload(forwarding.has_legacy)
+        if self.warnings or legacy:
             await self._allow()
 
     def _bridges(self) -> builtins.list[Bridge]:

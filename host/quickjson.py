@@ -52,8 +52,9 @@ def loads(data: str | bytes) -> Any:
         start = len(text) - len(text.lstrip(_BLANK))
         try:
             value, end = _parse(text, start)
-        except StopIteration:
-            pass  # json says what is wrong, and where
+        except (StopIteration, SystemError):
+            # json says what is wrong, and where: the scanner alone cannot (SystemError).
+            pass
         else:
             if not text[end:].strip(_BLANK):
                 return value

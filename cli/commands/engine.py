@@ -9,7 +9,7 @@ import select
 from ...client.client import Client
 from ...client.errors import UnreachableError
 from ...client.hosts import run_root as default_run_root
-from ...host.errors import BayError
+from ...host.errors import BayError, InvalidError, NotFoundError
 from ...host.light import Any
 from ..app import App
 from ..command import Command
@@ -25,7 +25,13 @@ DEFAULT_ROOT = "/var/lib/bay"
 
 def run_engine(app: App, parsed: Parsed) -> int:
     """Without an action: be the engine, in the foreground."""
-    actions = {"status": _status, "stop": _stop, "purge": _purge, "dial-stdio": _dial}
+    actions = {
+        "status": _status,
+        "stop": _stop,
+        "logs": _logs,
+        "purge": _purge,
+        "dial-stdio": _dial,
+    }
     if not parsed.args:
         return _foreground(parsed)
     if parsed.args[0] not in actions:
@@ -37,7 +43,7 @@ def _foreground(parsed: Parsed) -> int:
     from ...api.main import main
 
     argv: list[str] = []
-    for name in ("root", "run-root", "runtime", "tlscacert", "tlscert", "tlskey"):
+    for name in ("root", "run-root", "runtime", "ip", "tlscacert", "tlscert", "tlskey"):
         if parsed[name]:
             argv += [f"--{name}", parsed[name]]
     for address in parsed["host"]:
@@ -47,6 +53,23 @@ def _foreground(parsed: Parsed) -> int:
     if parsed["debug"]:
         argv.append("--debug")
     return main(argv)
+
+
+def _logs(app: App, parsed: Parsed) -> int:
+    """Print what the engine that a client started has logged; the others log elsewhere."""
+    path = os.path.join(parsed["run-root"] or default_run_root(), "engine.log")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                app.out(line.rstrip("\n"))
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"no log at {path}: an engine of systemd's logs to the journal (journalctl -u bay), one"
+            " in the foreground to its terminal"
+        ) from None
+    except OSError as error:
+        raise InvalidError(f"cannot read {path}: {error.strerror}") from None
+    return 0
 
 
 def _dial(app: App, parsed: Parsed) -> int:
@@ -134,8 +157,17 @@ def _purge(app: App, parsed: Parsed) -> int:
     return 0
 
 
+def _address(given: str) -> str:
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_address(given))
+    except ValueError:
+        raise ValueError("not an IP address") from None
+
+
 ENGINE = Command(
-    "engine [OPTIONS] [status|stop|purge|dial-stdio]",
+    "engine [OPTIONS] [status|stop|logs|purge|dial-stdio]",
     "Run the engine in the foreground, or see to the one that runs",
     run_engine,
     flags=(
@@ -144,6 +176,7 @@ ENGINE = Command(
         text("root", f"Folder of all state ({DEFAULT_ROOT})"),
         text("run-root", f"Folder of the socket and of this boot's things ({default_run_root()})"),
         text("runtime", "OCI runtime to use: crun or runc"),
+        text("ip", "Address to publish ports on that name none (0.0.0.0)", convert=_address),
         many("host", "Listen here too: unix:///path, or tcp://address:port with TLS", "H"),
         switch("tlsverify", "On tcp, serve clients with a certificate of the CA, and only them"),
         text("tlscacert", "CA of the clients' certificates (PEM)"),

@@ -96,3 +96,48 @@ def test_a_stopped_engine_leaves_its_containers(fresh_engine: Fresh) -> None:
     # The next client starts the engine, which finds the container where it left it.
     found = engine.bay("inspect", "-f", "{{.State.Pid}}", "stays", check=True)
     assert int(found.stdout) == before
+
+
+def test_a_socket_in_use_is_not_taken(fresh_engine: Fresh, tmp_path: Path) -> None:
+    """Another root over the same run root, another program, a file: refused before anything."""
+    engine = fresh_engine()
+
+    def start(run_root: Path) -> str:
+        argv = [BAY, "engine", "--root", tmp_path / "root", "--run-root", run_root]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, env=engine.environment, check=False, timeout=60
+        )
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        return done.stderr.rpartition("ERROR bay: ")[2]
+
+    assert "another program does; stop it" in start(engine.run_root)
+    assert engine.api("GET", "/_ping").status == 200, "its socket is still its own"
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "bay.sock").write_text("not a socket")
+    assert "a file that is no socket is there" in start(folder)
+    assert (folder / "bay.sock").read_text() == "not a socket"
+    assert "at most 94 bytes" in start(tmp_path / ("x" * 100))
+    assert start(Path("/proc/nowhere")).startswith("the engine cannot run here: /proc/nowhere: No ")
+    assert not any((tmp_path / "root" / "layers").glob("*")), "it began its work all the same"
+
+
+def test_engine_logs_and_its_address_to_publish_on(fresh_engine: Fresh) -> None:
+    """`bay engine logs` tells of the one that a client started; `--ip` is checked at once."""
+    engine = fresh_engine()
+    assert "journalctl" in engine.bay("engine", "logs").stderr
+    engine.stop()
+    engine.bay("ps", check=True)
+    assert f"engine {engine.pid} serves" in engine.bay("engine", "logs", check=True).stdout
+    refused = engine.bay("engine", "--ip", "zz")
+    assert refused.returncode == 125 and "not an IP address" in refused.stderr
+
+
+def test_settings_that_are_no_json_are_said_so(fresh_engine: Fresh, tmp_path: Path) -> None:
+    """One sentence with the file's path, whatever part of the text is wrong."""
+    engine = fresh_engine()
+    for text in ("{bad", '{"a": tru}', "[1,", '{"a" 1}', "\x00", '"\\q"', "[]"):
+        (tmp_path / "config.json").write_text(text)
+        done = engine.bay("--config", tmp_path, "ps")
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"cannot read the settings in {tmp_path}/config.json: ")
