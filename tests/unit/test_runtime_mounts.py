@@ -152,7 +152,13 @@ def test_oci_mounts(tmp_path: Path) -> None:
     points = [
         {"Type": "tmpfs", "Source": "", "Destination": "/t", "RW": True},
         {"Type": "bind", "Source": "/n", "Destination": "/n", "RW": False, "Propagation": ""},
-        {"Type": "volume", "Source": "/v", "Destination": "/deep", "RW": False, "Propagation": ""},
+        {
+            "Type": "volume",
+            "Source": str(tmp_path),
+            "Destination": "/deep",
+            "RW": False,
+            "Propagation": "",
+        },
     ]
     container = Container("c", "c", 0, "", "", {}, host_config, tmp_path, mounts=points)
     found = {mount["destination"]: mount for mount in mounts.oci(container)}
