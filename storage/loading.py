@@ -7,7 +7,6 @@ them by digest, whatever the archive's file names say.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 from collections.abc import Callable, Iterator
@@ -187,14 +186,17 @@ def _take(
         for name in found.names:
             reference.parse(name)
     loaded: list[str] = []
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(store.db.transaction())
+    taken: list[Image] = []
+    with store.db.transaction():
         for found in checked:
             image = _put(store, found)
             names = [reference.parse(name).with_default_tag() for name in found.names]
             loaded += [name.familiar() for name in names] or [image.id]
-            if on_image is not None:
-                stack.callback(on_image, image)
+            taken.append(image)
+    # Not before: what is told is not taken back.
+    if on_image is not None:
+        for image in taken:
+            on_image(image)
     return list(dict.fromkeys(loaded))
 
 

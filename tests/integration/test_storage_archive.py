@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bayplan.host.errors import InvalidError, NotFoundError
+from bayplan.host.errors import InvalidError, NoSpaceError, NotFoundError
 from bayplan.storage import archive, digests
 from bayplan.storage.images import Image
 from bayplan.storage.importer import import_tar
@@ -105,6 +105,31 @@ def test_an_image_removed_while_it_is_saved_is_saved_whole(store: Store, other: 
     store.images.remove(store.images.resolve("app").id)
     store.collect(0)
     assert loaded(other, b"".join([*begun, *pieces])) == ["app:latest"]
+
+
+def test_an_image_is_told_when_all_are_taken(
+    store: Store, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(store, "one")
+    make(store, "two", text="2")
+    data = saved(store, "one", "two")
+    put = other.images.put
+    told: list[Image] = []
+    begun: list[bool] = []
+
+    def fail(config: bytes, **more: Any) -> Image:
+        if begun:
+            raise NoSpaceError("no space left on the disk")
+        begun.append(True)
+        return put(config, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(other.images, "put", fail)
+        with pytest.raises(NoSpaceError):
+            archive.load(other, io.BytesIO(data), on_image=told.append)
+    assert told == [] == other.images.all()
+    archive.load(other, io.BytesIO(data), on_image=told.append)
+    assert len(told) == 2
 
 
 def test_what_is_not_here_cannot_be_saved(store: Store) -> None:
