@@ -27,7 +27,9 @@ _CLASSIC = re.compile(r"Step (\d+)/(\d+) : (.*)")
 
 @dataclass
 class BuildStep:
-    """One instruction: `state` is running, done, cached or failed; `line` is the Dockerfile's."""
+    """One instruction: `state` is running, done, cached, failed or stopped (by another's failure);
+    `line` is the Dockerfile's.
+    """
 
     name: str
     text: str
@@ -179,8 +181,10 @@ class Build(Job):
 
     def _end(self) -> None:
         running = [one for one in self.steps.values() if one.state == "running"]
+        # What another step's failure ended has not failed itself.
+        bad = "stopped" if self.failed_line else "failed"
         for step in running:
-            step.state = "failed" if self.error else "done"
+            step.state = bad if self.error else "done"
             if self.error and not self.failed_line:
                 self.failed_line = step.line
 

@@ -38,13 +38,13 @@ def left(engine: EngineProcess) -> list[str]:
     return found + [str(path) for path in (engine.root / "snapshots").glob("build-*")]
 
 
-def start(kitchen: Kitchen, dockerfile: str) -> subprocess.Popen[bytes]:
+def start(kitchen: Kitchen, dockerfile: str, *flags: str) -> subprocess.Popen[bytes]:
     """A build in the background."""
     (kitchen.folder / "Dockerfile").write_text(
         dockerfile.replace("FROM base", f"FROM {kitchen.base}")
     )
     return subprocess.Popen(
-        [BAY, "build", str(kitchen.folder)],
+        [BAY, "build", *flags, str(kitchen.folder)],
         env=kitchen.engine.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -94,8 +94,15 @@ def test_kill_9_in_mid_build(
     engine = fresh_engine()
     engine.pull(busybox_image)
     kitchen = Kitchen(engine, busybox_image, tmp_path)
-    client = start(kitchen, "FROM base\nRUN echo done > /done\nRUN sleep 1000\n")
+    (tmp_path / "secret").write_text("s3cr3t")
+    mounts = f"--mount=from={busybox_image},target=/i,rw --mount=type=secret,id=s"
+    client = start(
+        kitchen,
+        f"FROM base\nRUN echo done > /done\nRUN {mounts} --mount=type=cache,target=/c sleep 1000\n",
+        *("--secret", f"id=s,src={tmp_path}/secret"),
+    )
     wait_until(lambda: running(engine, "sleep 1000"), "the step runs")
+    assert list(engine.run_root.glob("build/*/*"))
     engine.kill9()
     client.wait(timeout=30)
     engine.start()
@@ -103,6 +110,30 @@ def test_kill_9_in_mid_build(
     assert not list((engine.run_root).glob("build/*"))
     done = kitchen.run("FROM base\nRUN echo done > /done\nRUN true\n")
     assert done.returncode == 0 and done.stderr.count("CACHED") == 1, done.stderr
+
+
+def test_kill_9_while_a_layer_is_written(
+    fresh_engine: Callable[..., EngineProcess], busybox_image: str, tmp_path: Path
+) -> None:
+    """At any moment of a large COPY: nothing half is left or found, and the next build is whole."""
+    engine = fresh_engine()
+    engine.pull(busybox_image)
+    kitchen = Kitchen(engine, busybox_image, tmp_path)
+    for number in range(3000):
+        kitchen.files({f"many/{number % 50}/f{number}": os.urandom(2048)})
+    layers = {path.name for path in (engine.root / "layers").iterdir()}
+    fresh = lambda: {path.name for path in (engine.root / "layers").iterdir()} - layers  # noqa: E731
+    client = start(kitchen, "FROM base\nCOPY many /many\n")
+    pid = engine.pid
+    wait_until(lambda: fresh() or client.poll() is not None, "a layer begun", every=0.001)
+    engine.kill9(pid)
+    client.wait(timeout=30)
+    engine.start()
+    assert not left(engine)
+    done = kitchen.run("FROM base\nCOPY many /many\nRUN find /many -type f | wc -l\n")
+    assert done.returncode == 0 and "\n#3 3000\n" in done.stderr, done.stderr
+    sound = engine.bay("system", "check")
+    assert sound.returncode == 0, sound.stdout + sound.stderr
 
 
 @contextmanager
@@ -129,6 +160,9 @@ def test_a_full_disk_is_told(kitchen: Kitchen, tmp_path: Path) -> None:
         other.files({"big": os.urandom(30 << 20)})
         done = other.run("FROM base\nCOPY big /big\n")
         assert done.returncode == 1 and "no space left" in done.stderr, done.stderr
+        done = other.run("FROM base\nCOPY big /big\n", with_docker=True)
+        assert done.returncode == 1 and "no space left" in done.stderr, done.stderr
+        wait_until(lambda: not left(engine), "the context is gone")
         done = other.run("FROM base\nRUN dd if=/dev/zero of=/big bs=1M count=40\n")
         # The supervisor may find no room for the code itself.
         assert done.returncode != 0 and "No space left" in done.stderr, done.stderr
@@ -195,6 +229,19 @@ def test_a_context_cannot_lead_out_of_itself(
     assert not left(kitchen.engine)
     assert not (kitchen.engine.root / "build/escaped").exists()
     assert not Path("/etc/owned").exists()
+
+
+def test_a_dockerfile_cannot_be_a_file_of_the_host(kitchen: Kitchen, tmp_path: Path) -> None:
+    """Neither it nor an ignore file is read through a link out of a context that is sent."""
+    with tarfile.open(tmp_path / "c.tar", "w") as archive:
+        archive.addfile(hostile("Dockerfile", tarfile.SYMTYPE, "/etc/shadow"))
+        archive.addfile(hostile(".dockerignore", tarfile.SYMTYPE, "/etc/shadow"))
+    answer = kitchen.engine.api("POST", "/build", (tmp_path / "c.tar").read_bytes())
+    assert answer.status == 404 and "root:" not in answer.body.decode(), answer.body
+    answer = kitchen.engine.api(
+        "POST", "/build?dockerfile=../../../etc/shadow", (tmp_path / "c.tar").read_bytes()
+    )
+    assert answer.status == 404 and not left(kitchen.engine)
 
 
 def test_a_link_out_of_the_context_is_copied_as_a_link(kitchen: Kitchen) -> None:

@@ -380,6 +380,32 @@ async def test_a_build_that_fails_shows_its_line_and_one_that_does_not_its_image
         engine.bay("rmi", f"{name}:1")
 
 
+async def test_a_stage_that_another_ended_has_not_failed(
+    engine: EngineProcess, name: str, tmp_path: Path
+) -> None:
+    """The cursor is at the step at fault; its line is shown in the file, and the way leads back."""
+    lines = ["FROM starter AS a", "RUN sleep 600", "FROM starter AS b", "RUN echo at-fault; exit 7"]
+    text = "\n".join([*lines, "FROM a", "COPY --from=b / /b", *["RUN true"] * 30])
+    (tmp_path / "Dockerfile").write_text(text)
+    async with shown(engine) as pilot:
+        await pilot.press("2", "b")
+        await fill(pilot, "form-folder", str(tmp_path))
+        await fill(pilot, "form-tag", f"{name}:1")
+        await pilot.press("enter")
+        await becomes(pilot, lambda: "non-zero code: 7" in screen(pilot), "the error")
+        building = pilot.app.screen
+        assert isinstance(building, Building)
+        states = {one.line: one.state for one in building.build_job.steps.values()}
+        assert states[4] == "failed" and states[2] == "stopped", states
+        await becomes(pilot, lambda: "│  at-fault" in screen(pilot), "what the step said")
+        await pilot.press("v")
+        await becomes(pilot, lambda: "▸   4 RUN echo at-fault" in screen(pilot), "the file")
+        assert "FROM starter AS a" in screen(pilot)
+        await pilot.press("escape")
+        await becomes(pilot, lambda: isinstance(pilot.app.screen, Building), "the build again")
+        await pilot.press("escape")
+
+
 async def test_a_build_is_cancelled(engine: EngineProcess, name: str, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM starter\nRUN echo {name}; sleep 600\n")
     async with shown(engine) as pilot:

@@ -28,6 +28,7 @@ _GLYPHS: dict[str, tuple[str, Tone]] = {
     "done": ("✓", "good"),
     "cached": ("✓", "dim"),
     "failed": ("✗", "bad"),
+    "stopped": ("·", "dim"),
 }
 
 

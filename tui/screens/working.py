@@ -67,11 +67,10 @@ class Working(Acting):
     async def _look_at_build(self, job: Build) -> None:
         from .building import Building
 
-        answer = await self.app.push_screen_wait(Building(job))
+        while (answer := await self.app.push_screen_wait(Building(job))) == "view":
+            await self._show_dockerfile(job)
         if answer == "cancel":
             self.cancel(job)
-        elif answer == "view":
-            await self._show_dockerfile(job)
 
     async def _show_dockerfile(self, job: Build) -> None:
         from ..files import shown
@@ -79,14 +78,16 @@ class Working(Acting):
 
         path = job.folder / job.dockerfile
         try:
-            buffer = shown(path.read_bytes())
+            lines = path.read_text(errors="replace").splitlines()
         except OSError as error:
             self.complain(f"{path}: {error.strerror}")
             return
-        viewer = Viewer(str(path), f"line {job.failed_line}", buffer)
-        await self.app.push_screen(viewer)
+        marks = {job.failed_line: "▸"}
+        numbered = (f"{marks.get(n, ' ')} {n:3} {line}\n" for n, line in enumerate(lines, 1))
+        viewer = Viewer(str(path), f"line {job.failed_line}", shown("".join(numbered).encode()))
         above = max(0, job.failed_line - 5)
-        viewer.call_after_refresh(viewer.view.action_scroll_lines, above)
+        viewer.call_after_refresh(lambda: viewer.view.action_scroll_lines(above))
+        await self.app.push_screen_wait(viewer)
 
     def cancel(self, job: Job) -> None:
         """End a job; what it had half done is undone by the engine."""
