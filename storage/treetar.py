@@ -1,7 +1,6 @@
 """Folders as tars: a writable layer for a commit, any tree for an export.
 
-Names come sorted, so that one tree gives one tar. A file that grows or shrinks while it is read
-is cut or filled with zeros to the size its header said.
+Names come sorted, so that one tree gives one tar.
 """
 
 from __future__ import annotations
@@ -17,20 +16,11 @@ from .attributes import get_xattrs
 from .lowers import is_opaque
 from .rootfd import is_whiteout
 from .tarheader import Entry
-from .tarwriter import END, header, padding
+from .tarmembers import KINDS, entry_of, file, joined
+from .tarwriter import header
 
-_COPY = 1 << 20
-_SMALL = 64 << 10
 _DEPTH = 400
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_KINDS = {
-    stat.S_IFREG: tar.REGULAR,
-    stat.S_IFDIR: tar.DIRECTORY,
-    stat.S_IFLNK: tar.SYMLINK,
-    stat.S_IFCHR: tar.CHAR,
-    stat.S_IFBLK: tar.BLOCKDEV,
-    stat.S_IFIFO: tar.FIFO,
-}
 
 
 def layer(upper: Path) -> Iterator[bytes]:
@@ -38,12 +28,12 @@ def layer(upper: Path) -> Iterator[bytes]:
 
     What the format has no way to say is left out: sockets, and names that begin with `.wh.`.
     """
-    return _joined(_Walk(os.fsencode(upper), layer=True).run())
+    return joined(_Walk(os.fsencode(upper), layer=True).run())
 
 
 def tree(root: Path, prefix: bytes = b"") -> Generator[bytes, None, None]:
     """Any folder as a tar, as it is; names begin with `prefix` (`b"etc/"`)."""
-    return _joined(_Walk(os.fsencode(root), layer=False, prefix=prefix).run())
+    return joined(_Walk(os.fsencode(root), layer=False, prefix=prefix).run())
 
 
 def member(folder: int, name: bytes, shown: bytes) -> Generator[bytes, None, None]:
@@ -52,21 +42,7 @@ def member(folder: int, name: bytes, shown: bytes) -> Generator[bytes, None, Non
     A folder comes with all that is in it. Raises OSError (ENOENT) at the first step.
     """
     found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    yield from _joined(_Walk(b"", layer=False).member(folder, name, shown, found))
-
-
-def _joined(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
-    """The pieces, small ones put together."""
-    buffer: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        buffer.append(piece)
-        size += len(piece)
-        if size >= _COPY:
-            yield b"".join(buffer)
-            buffer.clear()
-            size = 0
-    yield b"".join([*buffer, END])
+    yield from joined(_Walk(b"", layer=False).member(folder, name, shown, found))
 
 
 class _Walk:
@@ -84,7 +60,7 @@ class _Walk:
         try:
             if self._prefix or not self._layer:
                 found = os.fstat(fd)
-                yield header(self._entry(self._prefix or b"./", found, get_xattrs(fd)))
+                yield header(entry_of(self._prefix or b"./", found, get_xattrs(fd)))
             yield from self._below(os.dup(fd), self._prefix)
         finally:
             os.close(fd)
@@ -95,7 +71,7 @@ class _Walk:
             yield from self._leaf(fd, name, path, found)
             return
         inner = os.open(name, _FOLDER, dir_fd=fd)
-        yield header(self._entry(path + b"/", found, get_xattrs(inner)))
+        yield header(entry_of(path + b"/", found, get_xattrs(inner)))
         yield from self._below(inner, path + b"/")
 
     def _below(self, fd: int, path: bytes) -> Iterator[bytes]:
@@ -122,7 +98,7 @@ class _Walk:
                 stack.append((inner, path, self._names(inner)))
                 if len(stack) > _DEPTH:
                     raise BayError(f"{os.fsdecode(path[:100])}… is over {_DEPTH} folders deep")
-                yield header(self._entry(path, found, get_xattrs(inner)))
+                yield header(entry_of(path, found, get_xattrs(inner)))
                 yield from self._opaque_mark(inner, path)
         finally:
             for fd, _, _ in stack:
@@ -142,7 +118,7 @@ class _Walk:
             # The kernel makes all whiteouts one inode, so this comes before links.
             yield _mark(path[: -len(name)] + b".wh." + name)
             return
-        if stat.S_IFMT(mode) not in _KINDS:
+        if stat.S_IFMT(mode) not in KINDS:
             return  # a socket
         key = (found.st_dev, found.st_ino)
         if found.st_nlink > 1:
@@ -153,7 +129,7 @@ class _Walk:
         if stat.S_ISREG(mode):
             yield from self._file(fd, name, path)
             return
-        entry = self._entry(path, found, get_xattrs(b"/proc/self/fd/%d/%s" % (fd, name)))
+        entry = entry_of(path, found, get_xattrs(b"/proc/self/fd/%d/%s" % (fd, name)))
         if stat.S_ISLNK(mode):
             entry.link = os.readlink(name, dir_fd=fd)
         yield header(entry)
@@ -165,43 +141,14 @@ class _Walk:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return
-            entry = self._entry(path, found, get_xattrs(fd))
-            entry.size = left = found.st_size
-            head = header(entry)
-            if left <= _SMALL:
-                data = os.read(fd, left) if left else b""
-                yield head + data.ljust(left, b"\0") + padding(left)
-                return
-            yield head
-            while left:
-                data = os.read(fd, min(left, _COPY)) or bytes(min(left, _COPY))
-                left -= len(data)
-                yield data
-            yield padding(entry.size)
+            yield from file(entry_of(path, found, get_xattrs(fd)), fd, found.st_size)
         finally:
             os.close(fd)
 
     def _link(self, path: bytes, found: os.stat_result, target: bytes) -> Entry:
-        entry = self._entry(path, found, {})
+        entry = entry_of(path, found, {})
         entry.kind, entry.link = tar.HARDLINK, target
         return entry
-
-    def _entry(self, path: bytes, found: os.stat_result, xattrs: dict[str, bytes]) -> Entry:
-        mode = found.st_mode
-        is_device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
-        return Entry(
-            path,
-            _KINDS[stat.S_IFMT(mode)],
-            stat.S_IMODE(mode),
-            found.st_uid,
-            found.st_gid,
-            0,
-            found.st_mtime_ns,
-            b"",
-            os.major(found.st_rdev) if is_device else 0,
-            os.minor(found.st_rdev) if is_device else 0,
-            xattrs,
-        )
 
 
 def _mark(path: bytes) -> bytes:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from ...host.errors import InvalidError
 from ...storage.inflate import Source, inflate, is_compressed
+from ...storage.tarmembers import joined
 from ...storage.tarstream import TarStream
 from .below import Below
-from .layertar import LayerTar, Look, joined
+from .layertar import LayerTar, Look
 from .modes import Mode, parse_mode
 from .state import digest
 from .tree import Found, Node, Shelf, Tree

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...host.errors import InvalidError
+from ...storage.tarmembers import joined
 from .. import words
 from ..types import Json
 from ..users import lookup
@@ -16,7 +17,7 @@ from .cached import Wanted
 from .copying import CopyFlags, Destination, Item
 from .heredocs import parse_head
 from .job import Job
-from .layertar import LayerTar, Look, joined
+from .layertar import LayerTar, Look
 from .parser import Instruction
 from .runmounts import Opener
 from .state import State, digest
@@ -189,7 +190,7 @@ class Copy:
         job = self._job
         layer = LayerTar(self._below, self._look, now=job.now_ns(), link=self._flags.link)
         if self._one is None:
-            chunks = joined(layer.folders(self._folder))
+            chunks: Iterator[bytes] = joined(layer.folders(self._folder))
         else:
             owned = bool(self._flags.owner)
             chunks = copying.write(layer, self._items, self._look, job.now_ns(), owned)

@@ -11,8 +11,9 @@ from ...host.errors import InvalidError
 from ...storage import tarheader as tar
 from ...storage.attributes import get_xattrs
 from ...storage.tarheader import Entry
+from ...storage.tarmembers import KINDS, entry_of, file
 from ...storage.tarstream import TarStream
-from ...storage.tarwriter import END, header, padding
+from ...storage.tarwriter import header, padding
 from .below import Below
 from .inner import Inner
 from .modes import Mode
@@ -20,14 +21,6 @@ from .tree import Node, Shelf, Tree
 
 _BLOCK = 1 << 20
 _SECOND = 1_000_000_000
-_KINDS = {
-    stat.S_IFREG: tar.REGULAR,
-    stat.S_IFDIR: tar.DIRECTORY,
-    stat.S_IFLNK: tar.SYMLINK,
-    stat.S_IFCHR: tar.CHAR,
-    stat.S_IFBLK: tar.BLOCKDEV,
-    stat.S_IFIFO: tar.FIFO,
-}
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ class LayerTar:
             yield header(self._entry(place, node, {}, tree))
         elif stat.S_ISREG(mode):
             yield from self._file(tree, node, place)
-        elif stat.S_IFMT(mode) in _KINDS:
+        elif stat.S_IFMT(mode) in KINDS:
             yield header(self._entry(place, node, {}, tree))
 
     def _check(self, place: bytes, node: Node) -> None:
@@ -165,18 +158,7 @@ class LayerTar:
         fd = tree.open(node)
         try:
             entry = self._entry(place, node, tree.xattrs(fd), tree)
-            entry.size = left = os.fstat(fd).st_size
-            if left <= _BLOCK:
-                data = os.read(fd, left) if left else b""
-                yield header(entry) + data.ljust(left, b"\0") + padding(left)
-                return
-            yield header(entry)
-            while left:
-                # A file that shrinks meanwhile is filled up to what its header said.
-                data = os.read(fd, min(left, _BLOCK)) or bytes(min(left, _BLOCK))
-                left -= len(data)
-                yield data
-            yield padding(entry.size)
+            yield from file(entry, fd, os.fstat(fd).st_size)
         finally:
             os.close(fd)
 
@@ -186,21 +168,11 @@ class LayerTar:
         mode = stat.S_IMODE(found.st_mode)
         if look.mode is not None and not stat.S_ISLNK(found.st_mode):
             mode = look.mode.apply(mode, is_folder)
-        is_device = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
-        keeps = tree.has_owners and not look.owned
-        return Entry(
-            place + b"/" if is_folder else place,
-            _KINDS[stat.S_IFMT(found.st_mode)],
-            mode,
-            found.st_uid if keeps else look.uid,
-            found.st_gid if keeps else look.gid,
-            0,
-            look.time(found.st_mtime_ns),
-            node.link,
-            os.major(found.st_rdev) if is_device else 0,
-            os.minor(found.st_rdev) if is_device else 0,
-            xattrs,
-        )
+        entry = entry_of(place + b"/" if is_folder else place, found, xattrs)
+        entry.mode, entry.mtime, entry.link = mode, look.time(found.st_mtime_ns), node.link
+        if look.owned or not tree.has_owners:
+            entry.uid, entry.gid = look.uid, look.gid
+        return entry
 
     def content(
         self, place: bytes, data: Iterable[bytes], size: int, mode: int, mtime: int
@@ -277,20 +249,6 @@ class LayerTar:
             yield bytes(step)
             at += step
         yield padding(size)
-
-
-def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces with small ones put together, and the end of the archive after them."""
-    buffer: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        buffer.append(piece)
-        size += len(piece)
-        if size >= _BLOCK:
-            yield b"".join(buffer)
-            buffer.clear()
-            size = 0
-    yield b"".join([*buffer, END])
 
 
 def _folder(place: bytes, mode: int, uid: int, gid: int, mtime: int) -> Entry:
