@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import grp
 import logging
 import os
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ..host.errors import BayError
+from ..host.errors import BayError, NoSpaceError
 from . import replies, versions
 from .call import Call
 from .router import Route, router, split_version
@@ -129,7 +130,9 @@ class Server:
             if isinstance(error, ConnectionError):
                 raise
             log.exception("%s %s", request.method, request.path)
-            return replies.failure(f"{request.method} {request.path}: {error}", 500)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            said = f"{request.method} {request.path}: {error}"
+            return replies.failure(said, NoSpaceError.status if full else 500)
         except Exception as error:  # the border: only a sentence goes out
             log.exception("%s %s", request.method, request.path)
             kind = type(error).__name__

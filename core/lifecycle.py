@@ -231,7 +231,7 @@ class Lifecycle:
             with contextlib.suppress(NotModifiedError):
                 await self.stop(container, timeout, name)
                 if live.watch is not None:
-                    await live.watch
+                    await asyncio.shield(live.watch)  # others need it when our caller hangs up
             await self.start(container)
         finally:
             live.keep = False

@@ -35,6 +35,8 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"
 _BZIP2 = b"BZh"
 _XZ = b"\xfd7zXZ\x00"
+# `xz -9` wants 65 MiB; a header may ask for 4 GiB.
+_XZ_MEMORY = 256 << 20
 
 
 class Readable(Protocol):
@@ -132,7 +134,9 @@ def _decoder(head: bytes) -> Callable[[Source], Iterator[bytes]]:
     if head.startswith(_BZIP2):
         return lambda source: _members(source, bz2.BZ2Decompressor, _BZIP2)
     if head.startswith(_XZ):
-        return lambda source: _members(source, lzma.LZMADecompressor, _XZ)
+        return lambda source: _members(
+            source, lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY), _XZ
+        )
     return _plain
 
 

@@ -77,6 +77,9 @@ async def _attached(call: Call, known: Json, body: Json) -> web.StreamResponse:
         await raw.write(message if tty else frame(1, message))
         raw.close()
         return Hijacked()
+    except BaseException:
+        raw.close()
+        raise
     if session is not None:
         stdin = bool(known.get("OpenStdin"))
         try:

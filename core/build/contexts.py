@@ -110,6 +110,8 @@ async def _remote(address: str, root: Path, path: Path) -> str | None:
          "application/x-xz", "application/zstd")
     )  # fmt: skip
     if not is_tar and b"\0" not in head and not head.startswith((b"BZh",)):
+        if path.stat().st_size > _MOST:
+            raise InvalidError(f"{address} is over {_MOST >> 20} MiB: too large for a Dockerfile")
         return path.read_text(errors="replace")
     await _unpack(fetching.chunks_of(path), root)
     return None
