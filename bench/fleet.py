@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import sys
 import time
 from typing import Any
@@ -91,7 +92,7 @@ class Fleet:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            path = head.split(b" ")[1].decode().partition("?")[0]
+            path = re.sub(r"^/v1\.\d+", "", head.split(b" ")[1].decode().partition("?")[0])
             writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
             if path == "/events":
                 await reader.read()

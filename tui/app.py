@@ -20,6 +20,7 @@ from textual.screen import Screen
 
 from ..client.hosts import Host
 from . import hostinfo, memory, settings, theme
+from .ahead import Ahead
 from .dialing import Dialer
 from .hostinfo import Figures
 from .keyqueue import KeyQueue
@@ -185,10 +186,12 @@ def run(
     read_only: bool = False,
     others: Sequence[Named] = (),
     chosen: Settings | None = None,
+    ahead: Ahead | None = None,
 ) -> int:
     """Run the app against the engine at `host`; the exit code of the process.
 
-    `others` are all hosts of a screen of several. `chosen` are the settings, if read already.
+    `others` are all hosts of a screen of several. `chosen` are the settings, if read already,
+    `ahead` what the engine was asked meanwhile.
     """
     chosen = chosen or settings.load(settings.path(os.environ))
     if read_only:
@@ -200,6 +203,7 @@ def run(
 
         places = named(others)
     app = BayApp(Dialer(host), chosen=chosen, kept=Memory(file), places=places)
+    app.main.ahead = ahead
     try:
         app.run(mouse=chosen.mouse)
         error: Exception | None = app._exception

@@ -21,14 +21,18 @@ def open_screen(app: App) -> int:
     chosen = settings.load(settings.path(os.environ))
     hosts = _hosts(app, chosen.hosts)
     read_only = bool(app.options["read-only"])
+    ahead = None
     if len(hosts) < 2:
         if hosts:
             app.host = hosts[0][2]
         # The engine is started, if need be, before the screen covers what there is to say of it.
         app.client.get("/_ping")
+        from ...tui.ahead import Ahead
+
+        ahead = Ahead(app.client.get)
     from ...tui.app import run
 
-    return run(hosts[0][2] if hosts else app.host, read_only, hosts, chosen)
+    return run(hosts[0][2] if hosts else app.host, read_only, hosts, chosen, ahead)
 
 
 def _hosts(app: App, by_default: tuple[str, ...]) -> list[tuple[str, str, Host]]:

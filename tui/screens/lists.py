@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .. import filters, projects, rows
+from ..ahead import Ahead
 from ..cells import Column, Row
 from ..filters import Filter
 from ..memory import Memory
@@ -40,6 +41,7 @@ class Lists(Working):
 
     _clock: Callable[[], float]
     memory: Memory
+    ahead: Ahead | None = None
 
     def _begin_lists(self) -> None:
         """Take up what was remembered."""
@@ -124,6 +126,9 @@ class Lists(Working):
                 self._second = known.kind
         self.detail.open(known.tab)
         self.set_class(known.zoomed, "-zoomed")
+        if self.ahead is not None and self.ahead.fill(self.model):
+            for kind in LISTS:
+                self._fill(kind)
 
     # --- drawing
 
