@@ -5,8 +5,6 @@ from __future__ import annotations
 import _queue
 import _thread
 import os
-import termios
-import tty
 
 from ..host.errors import InvalidError
 from ..host.light import TYPE_CHECKING, Any, Callable
@@ -79,12 +77,17 @@ class RawMode:
 
     def __enter__(self) -> None:
         if self._fd >= 0:
+            import termios  # most runs and execs are not on a terminal
+            import tty
+
             self._before = termios.tcgetattr(self._fd)
             # Docker leaves output processing as it was made: raw. What came so far stays.
             tty.setraw(self._fd, termios.TCSANOW)
 
     def __exit__(self, *_: object) -> None:
         if self._before:
+            import termios
+
             termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
 

@@ -7,6 +7,7 @@ are here. The runtime's own state is below `run_root/runtime`, so engines do not
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from ..host import cgroups, process
 from ..host.errors import BayError, NotFoundError
+from ..host.pinned import Pinned
 from ..host.threads import complete, offload
 from .types import Json
 
@@ -44,6 +46,23 @@ class Runtime:
     # Compiled seccomp filters by their profile. Only in memory: a new crun or libseccomp may
     # compile another one.
     filters: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    pinned: Pinned | None = None
+
+    @property
+    def program(self) -> str:
+        """What to run: `path`, or a mount of it, see `pin`."""
+        return self.pinned.path if self.pinned is not None else self.path
+
+    def pin(self, run_root: Path) -> Runtime:
+        """This runtime, called by a read-only mount of it below `run_root` until `close`; blocks.
+
+        Only crun: runc wants a mark in its environment, too, which conmon would have to pass on.
+        """
+        if self.name != "crun":
+            return self
+        pinned = Pinned(self.path, run_root / "crun")
+        pinned.open()
+        return dataclasses.replace(self, pinned=pinned)
 
     @classmethod
     async def probe(cls, prefer: str | None, run_root: Path, cgroup_parent: str = "bay") -> Runtime:
@@ -84,7 +103,7 @@ class Runtime:
 
     def conmon_args(self, log: Path, *, create: bool) -> list[str]:
         """conmon's arguments that name this runtime and where it logs to."""
-        command = [*(self.wrapper_args if create else ()), self.path]
+        command = [*(self.wrapper_args if create else ()), self.program]
         own = [f"--root={self.state_root}", "--log-format=json", f"--log={log}"]
         result = ["-r", command[0]]
         for arg in [*command[1:], *own]:
@@ -113,7 +132,7 @@ class Runtime:
         """
         if not (self.state_root / container_id).exists():
             return None
-        argv = [self.path, f"--root={self.state_root}", "state", container_id]
+        argv = [self.program, f"--root={self.state_root}", "state", container_id]
         done = await process.run_async(argv)
         if done.code != 0:
             return None
@@ -146,7 +165,7 @@ class Runtime:
             cgroups.kill(cgroup)
         if (self.state_root / container_id).exists():
             flags = ["--force"] if force else []
-            argv = [self.path, f"--root={self.state_root}", "delete", *flags, container_id]
+            argv = [self.program, f"--root={self.state_root}", "delete", *flags, container_id]
             self._check(process.run(argv), "delete", container_id)
         # crun 1.8.1 leaves cgroups behind when a create failed half-way.
         cgroups.remove(cgroup)
@@ -163,7 +182,9 @@ class Runtime:
             return []
 
     async def close(self) -> None:
-        """Remove the parent cgroup where it is empty."""
+        """Remove the parent cgroup where it is empty, and the mount of `pin`."""
+        if self.pinned is not None:
+            await offload(self.pinned.close)
         await offload(cgroups.remove_empty, self.cgroup_parent)
 
     def with_filter(self, spec: Json) -> Json:
@@ -197,7 +218,7 @@ class Runtime:
         stdin: bytes | None = None,
         first: Callable[[], None] | None = None,
     ) -> None:
-        argv = [self.path, f"--root={self.state_root}", verb, *args]
+        argv = [self.program, f"--root={self.state_root}", verb, *args]
         done = await process.run_async(argv, stdin=stdin, first=first)
         self._check(done, verb, args[-1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,7 +84,9 @@ async def test_the_runtime_gives_a_terminal_its_size(sandbox: Sandbox) -> None:
         for number in range(12):
             config = {"Tty": True, "ConsoleSize": [30 + number, 99]}
             code, output = await run(execs, container, "sh", "-c", script, **config)
-            shown = output.replace(b"stty: standard input\r\n", b"") if crun else output
+            # busybox has the last error's words behind it, whichever that was.
+            complaint = rb"stty: standard input[^\r]*\r\n"
+            shown = re.sub(complaint, b"", output) if crun else output
             assert (code, shown) == (0, b"%d 99\r\n" % (30 + number))
 
 
