@@ -119,7 +119,12 @@ class Lifecycle:
         await asyncio.sleep(delay)
         async with live.lock:
             live.restart = None
-            if container.user_stopped or container.state.status != "restarting":
+            if container.state.status != "restarting":
+                return
+            if container.user_stopped:
+                container.state.status = "exited"
+                with contextlib.suppress(BayError):
+                    await context.roster.save(container)
                 return
             container.restart_count += 1
             try:
@@ -165,7 +170,11 @@ class Lifecycle:
             timeout = container.config.get("StopTimeout")
         timeout = 10 if timeout is None else timeout
         async with live.lock:
+            # While this waited for the lock it may have ended by itself, and a restart be due.
+            self._cancel_restart(container)
             await self._note_stop(container)
+            if not container.state.running:
+                return
             self._signal(container, number)
             if container.state.status == "paused":
                 await context.runtime.resume(container.id)
