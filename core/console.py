@@ -31,6 +31,8 @@ _PACKET = 65536
 _BURST = 64
 # conmon applies the first of several sizes it finds in its FIFO, for each of them.
 _RESIZE_PAUSE = 0.05
+# More packets than a socket's buffer takes (unix(7), SO_SNDBUF), each with its overhead.
+_MOST_WAITING = 4096
 _STDIO = {2: 1, 3: 2}
 
 
@@ -184,21 +186,25 @@ class Console:
 
     def _read(self) -> None:
         for _ in range(_BURST):
-            try:
-                packet = self._socket.recv(_PACKET)
-            except BlockingIOError:
+            if not self._take():
                 return
-            except ConnectionResetError:
-                # conmon left input of ours unread; its output is still in the queue behind this.
-                continue
-            if not packet:
-                self._end()
-                return
-            stream = _STDIO.get(packet[0], 1)
-            for session in self._sessions:
-                session.push(stream, packet[1:])
-            if any(session.size > _BEHIND for session in self._sessions) and self._hold():
-                return
+
+    def _take(self) -> bool:
+        """Hand on one packet; False when there is none now, or no more are to be read."""
+        try:
+            packet = self._socket.recv(_PACKET)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            # conmon left input of ours unread; its output is still in the queue behind this.
+            return True
+        if not packet:
+            self._end()
+            return False
+        stream = _STDIO.get(packet[0], 1)
+        for session in self._sessions:
+            session.push(stream, packet[1:])
+        return not (any(session.size > _BEHIND for session in self._sessions) and self._hold())
 
     def _hold(self) -> bool:
         """Stop reading while the process lives; after that, only a flood loses a session."""
@@ -315,7 +321,15 @@ class Console:
         self._drop_pidfd()
 
     def close(self) -> None:
-        """Let go of the socket; sessions end. With `stdin_once` the process's input ends too."""
+        """Let go of the socket; sessions end. With `stdin_once` the process's input ends too.
+
+        What conmon has sent is handed on first: it writes the exit file after the last output, but
+        the file may be seen before the event loop has come to the socket.
+        """
+        self._drop_pidfd()
+        for _ in range(_MOST_WAITING):
+            if self.ended.is_set() or not self._take():
+                break
         self._end()
         if self._resizing is not None:
             self._resizing.cancel()
