@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -48,12 +49,52 @@ def sync(place: Path) -> float:
     return time.perf_counter() - start
 
 
-def peak(pid: int) -> int:
-    """The most memory the process ever had, in bytes (VmHWM of proc(5))."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) << 10
-    return 0
+def proportional(pids: set[int]) -> int:
+    """Memory of these processes in bytes, what they share counted once (Pss of proc(5))."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total << 10
+
+
+def with_children(pids: list[int]) -> set[int]:
+    """These processes, and all that they started."""
+    below: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            below.setdefault(int(fields[1]), []).append(int(entry))
+    found = list(pids)
+    for pid in found:
+        found += below.get(pid, [])
+    return set(found)
+
+
+class Memory:
+    """Looks five times a second at what an engine's processes take; `peak` in bytes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.peak = 0
+        self._engine = engine
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.2):
+            now = proportional(with_children(self._engine.processes()))
+            self.peak = max(self.peak, now)
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 class Engine:
@@ -71,9 +112,9 @@ class Engine:
     def pull(self, content: Content) -> None:
         self.call("pull", content.reference)
 
-    def peak(self) -> int:
-        """Peak memory of all its resident processes, bytes."""
-        return 0
+    def processes(self) -> list[int]:
+        """Those that do its work; their children count too."""
+        return []
 
     def close(self) -> None:
         pass
@@ -88,12 +129,13 @@ class Bay(Engine):
         self._process.root = place / "root"
         self._process.options = Options(self._process.root, self._process.run_root)
         self._process.start()
+        self._pid = self._process.pid
 
     def call(self, *arguments: str | Path) -> str:
         return peers.command([BAY, "-H", self._process.host, *arguments])
 
-    def peak(self) -> int:
-        return peak(self._process.pid)
+    def processes(self) -> list[int]:
+        return [self._pid]
 
     def close(self) -> None:
         self._process.purge()
@@ -134,8 +176,12 @@ class Docker(Engine):
     def call(self, *arguments: str | Path) -> str:
         return peers.command(["docker", "-H", f"unix://{self._socket}", *arguments])
 
-    def peak(self) -> int:
-        return sum(peak(pid) for pid in peers.users_of(self._folder))
+    def processes(self) -> list[int]:
+        return [pid for pid in peers.users_of(self._folder) if pid not in self._clients()]
+
+    def _clients(self) -> set[int]:
+        """Its command line, which names the same folder."""
+        return with_children([os.getpid()]) - with_children([self._child.pid])
 
     def close(self) -> None:
         self._child.terminate()
@@ -156,7 +202,7 @@ class Podman(Engine):
     def __init__(self, place: Path) -> None:
         super().__init__(place)
         self._folder = Path(tempfile.mkdtemp(prefix="bb-", dir="/tmp"))
-        self._peak = 0
+        self._running: list[int] = []
 
     def call(self, *arguments: str | Path) -> str:
         argv = [
@@ -172,17 +218,17 @@ class Podman(Engine):
             child = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=peers.ENVIRONMENT
             )
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
+            self._running = [child.pid]
+            child.wait()
+            self._running = []
             out.seek(0)
             text = out.read().decode(errors="replace")
         if child.returncode:
             raise RuntimeError(f"{words}: {child.returncode}\n{text}")
-        self._peak = max(self._peak, usage.ru_maxrss << 10)
         return text
 
-    def peak(self) -> int:
-        return self._peak
+    def processes(self) -> list[int]:
+        return self._running
 
     def close(self) -> None:
         for point in reversed(peers.mounts_below(self.place) + peers.mounts_below(self._folder)):

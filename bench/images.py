@@ -57,12 +57,17 @@ class Bench:
 
     def _on_fresh(self, kind: type[ground.Engine], work: Callable[[ground.Engine], None]) -> None:
         with ground.Ground() as place:
+            start = time.perf_counter()
             engine = kind(place)
+            memory = ground.Memory(engine)
             try:
                 work(engine)
-                self.peaks[kind.name] = max(self.peaks[kind.name], engine.peak())
             finally:
+                memory.close()
                 engine.close()
+            self.peaks[kind.name] = max(self.peaks[kind.name], memory.peak)
+        taken = time.perf_counter() - start
+        print(f"  {kind.name}: {taken:.0f} s, all told", file=sys.stderr, flush=True)
 
     def _timed(self, what: str, engine: ground.Engine, work: Callable[[], object]) -> None:
         start = time.perf_counter()
@@ -108,7 +113,7 @@ class Bench:
             cells.append(f"{statistics.median(self.syncs[what]['bay']):.2f}")
             lines.append(f"| {what} | " + " | ".join(cells) + " |")
         peaks = [f"{self.peaks[name] >> 20} MiB" for name in names[:-1]]
-        lines.append("| peak memory | " + " | ".join(peaks) + " | – | – | – | – |")
+        lines.append("| peak memory (PSS) | " + " | ".join(peaks) + " | – | – | – | – |")
         return "\n".join(lines)
 
 
@@ -116,7 +121,7 @@ def main() -> None:
     """Measure, print, and take everything away."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", "--rounds", type=int, default=5)
-    parser.add_argument("--verb-rounds", type=int, default=3, help="of commit, save, rmi and load")
+    parser.add_argument("--verb-rounds", type=int, default=2, help="of commit, save, rmi and load")
     parser.add_argument("--only", help="engines to measure, by name: bay,floor")
     parser.add_argument("--json", type=Path, help="also write every time, in seconds, to this file")
     options = parser.parse_args()

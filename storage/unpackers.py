@@ -75,7 +75,7 @@ class Unpackers:
             if size >= WORTH:
                 with self._worker() as worker:
                     return worker.feed(folder, itertools.chain(first, chunks), on_progress)
-        return unpack(folder, first, on_progress)
+        return unpack(folder, first, on_progress, ahead=False)
 
     def warm(self, count: int) -> None:
         """Have so many processes start, which takes them a tenth of a second, for work to come."""

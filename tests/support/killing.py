@@ -26,7 +26,8 @@ from .ledger import Ledger
 from .waiting import wait_until
 
 WORK = ("pull", "commit", "rmi", "prune", "load", "snapshot")
-LAYERS, FILES, SIZE = 4, 60, 24_000
+# Layers large enough for a process of their own (storage/unpackers.py).
+LAYERS, FILES, SIZE = 4, 100, 24_000
 
 
 class Killing:
