@@ -9,6 +9,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,14 +137,17 @@ def check_free(path: Path) -> None:
         return
     if not path.is_socket():
         raise ConflictError(f"cannot listen on {path}: a file that is no socket is there")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)  # a full backlog is an answer too
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return
-        except OSError:
-            pass
+    # An engine that is being killed lets go of its lock a moment before its socket.
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)  # a full backlog is an answer too
+            try:
+                probe.connect(str(path))
+            except (ConnectionRefusedError, FileNotFoundError):
+                return
+            except OSError:
+                pass
+        time.sleep(0.05)
     raise ConflictError(
         f"cannot listen on {path}: another program does; stop it (`bay engine stop` when it is an "
         "engine), or choose another --run-root"
