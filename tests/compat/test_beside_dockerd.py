@@ -190,7 +190,7 @@ SCRIPTS = {
         docker images -q -f reference=$IMAGE | wc -l
     """,
     "events": """
-        since=$(date +%s); docker volume create bsd-vol
+        since=$(date +%s.%N); docker volume create bsd-vol
         docker run -d --name bsd-a -l k=v -v bsd-vol:/v $IMAGE sleep 600; docker exec bsd-a true
         docker pause bsd-a; docker unpause bsd-a; docker rename bsd-a bsd-b
         docker kill -s HUP bsd-b
