@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 KEEP = 20_000
 LONGEST = 32_768  # characters of a line that are kept
@@ -123,13 +125,27 @@ class LogBuffer:
 def matches(line: Line, query: str) -> bool:
     """Whether `line` contains `query`, or does not where that begins with `!`.
 
-    Capitals count when it has any.
+    Capitals count when it has any. Between slashes it is a regular expression, case ignored.
     """
     wanted = query.removeprefix("!")
     if not wanted:
         return True
-    text = line.plain if wanted != wanted.lower() else line.plain.lower()
-    return (wanted in text) != query.startswith("!")
+    return bool(_pattern(wanted).search(line.plain)) != query.startswith("!")
+
+
+def places(text: str, query: str) -> list[tuple[int, int]]:
+    """Where in a line `query` is found, as (start, end); nowhere for one that is inverted."""
+    if not query or query.startswith("!"):
+        return []
+    return [one.span() for one in _pattern(query).finditer(text) if one.end() > one.start()]
+
+
+@lru_cache(maxsize=16)
+def _pattern(wanted: str) -> re.Pattern[str]:
+    if len(wanted) > 2 and wanted[0] == wanted[-1] == "/":
+        with contextlib.suppress(re.error):  # half typed, or meant as it is
+            return re.compile(wanted[1:-1], re.IGNORECASE)
+    return re.compile(re.escape(wanted), 0 if wanted != wanted.lower() else re.IGNORECASE)
 
 
 def _whole(data: bytes) -> int:

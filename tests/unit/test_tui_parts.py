@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from bayplan.host.errors import NotFoundError
 from bayplan.tui import listings, tabs, tree
-from bayplan.tui.logbuffer import KEEP, LogBuffer, matches
+from bayplan.tui.logbuffer import KEEP, LogBuffer, matches, places
 from bayplan.tui.logpages import PAGE, LogPages, after, since
 from bayplan.tui.model import Json
+from bayplan.tui.widgets.logview import ERRORS
 
 NAMES = tabs.TABS["containers"]
 
@@ -77,6 +78,16 @@ def test_merged_lines_keep_whose_they_are_and_parts_of_two_containers_are_not_mi
     buffer.feed(1, b"t2 whole\n", who=1)
     buffer.feed(1, b" line\n", who=0)
     assert [(line.who, line.text) for line in buffer.lines] == [(1, "whole"), (0, "a half line")]
+
+
+def test_a_query_between_slashes_is_a_regular_expression() -> None:
+    buffer = LogBuffer()
+    buffer.feed(1, b"t FATAL: no such file\nt all good\n")
+    first, second = buffer.lines
+    assert matches(first, ERRORS) and not matches(second, ERRORS)
+    assert matches(second, "!/fatal|panic/") and not matches(first, "!/fatal|panic/")
+    assert places("one two one", "/one|two/") == [(0, 3), (4, 7), (8, 11)]
+    assert not matches(first, "/(/")
 
 
 def test_a_query_matches_without_case_unless_it_has_any_and_can_be_inverted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import zip_longest
 from typing import Any
 
 from textual.app import ComposeResult
@@ -13,7 +14,7 @@ from textual.strip import Strip
 
 from ...host.errors import BayError
 from .. import tabs, text
-from ..cells import Column, Row, Span, Tone, cell
+from ..cells import Column, Row, Span, Tone, cell, clip
 from ..graphs import Lines
 from ..hostfacts import Facts, Reader
 from ..hostinfo import HostHistory
@@ -25,6 +26,7 @@ from ..widgets.hostline import heat, meter
 from ..widgets.table import Table
 from ..widgets.toned import Toned
 
+SIDE = 42  # columns of what is about the engine, where it stands beside the machine
 EVERY = 2.0  # seconds between two readings
 DISK_EVERY = 15  # readings between two looks at the engine's disk use
 COLUMNS = (
@@ -134,11 +136,15 @@ class HostView(ModalScreen[None]):
 
     def lines(self, width: int) -> Lines:
         """Everything but the processes, in `width` columns."""
-        lines: Lines = []
-        if self._local:
-            lines += self._machine(width)
-        lines += [*self._engine(), *self._disk_use(width)]
-        return lines
+        beside = self._local and width >= SIDE + 30
+        lines = self._machine(width - SIDE if beside else width) if self._local else []
+        more = [*self._engine(), *self._disk_use(SIDE if beside else width)]
+        if not beside:
+            return [*lines, *more]
+        # Where it is wide and flat, as over the processes at 80 columns, side by side.
+        none: list[Span] = []
+        pairs = zip_longest(lines, more, fillvalue=none)
+        return [[*clip(tuple(one), width - SIDE - 1), (" ", ""), *two] for one, two in pairs]
 
     def _machine(self, width: int) -> Lines:
         facts, now = self.facts, self._history.now

@@ -11,6 +11,7 @@ from ..model import Model
 from .toned import Toned
 
 METER = 8
+FULL = 80  # percent of the disk from which on it is shown where there is little room
 
 
 def heat(share: float) -> Tone:
@@ -71,7 +72,11 @@ class HostLine(Toned):
             return self._who()
         line = [*self._who(), ("  cpu ", "dim"), *meter(now.cpu, METER)]
         line += [(f" {now.cpu:3.0f}%", heat(now.cpu)), ("  mem ", "dim")]
-        return [*line, *meter(self._share(), METER), *self._memory(), *self._load()]
+        line += [*meter(self._share(), METER), *self._memory()]
+        full = 100 * now.disk_used / max(1, now.disk_total)
+        if full >= FULL:  # worth more than the load, for which the room is not enough too
+            return [*line, ("  disk ", "dim"), (f"{full:.0f}%", heat(full))]
+        return [*line, *self._load()]
 
     def _share(self) -> float:
         now = self._history.now

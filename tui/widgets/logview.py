@@ -17,13 +17,14 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from ..logbuffer import Line, LogBuffer, matches, stamp
+from ..logbuffer import Line, LogBuffer, matches, places, stamp
 from .pane import Searchable
 
 Place = tuple[int, int]  # a line's number and which of its wrapped rows
 PAINT = 0.05  # seconds between repaints while lines pour in
 CONTEXT = 3  # lines before and after a match
 ALL, ONLY, AMID = range(3)  # every line; those that match; those with the lines around them
+ERRORS = r"/\b(error|err|fatal|panic|exception|failed|cannot|could not)\b/"
 NONE = -(1 << 60)  # the number of no line
 WHO = 6  # colours for the containers of a merged log
 
@@ -53,6 +54,7 @@ class LogView(Widget, Searchable, can_focus=True):
         Binding("n", "next_match(1)", "Next match", show=False),
         Binding("N", "next_match(-1)", "Previous match", show=False),
         Binding("m", "next_only", "Only matches", show=False),
+        Binding("exclamation_mark", "errors", "The last error", show=False),
     ]
 
     class Changed(Message):
@@ -181,6 +183,13 @@ class LogView(Widget, Searchable, can_focus=True):
             self._anchor = (self._anchor[0], 0)
             self._fits.clear()
             self._show()
+
+    def action_errors(self) -> None:
+        """Go to the last line that tells of an error, and on to the ones before."""
+        if self.query_text == ERRORS:
+            self.action_next_match(-1)
+        else:
+            self.search(ERRORS)
 
     def action_next_match(self, direction: int) -> None:
         """Go to the next line that matches, or the one before, and show it amid its context."""
@@ -334,16 +343,12 @@ class LogView(Widget, Searchable, can_focus=True):
             base += self.get_component_rich_style("log--stderr", partial=True)
         text = Text.from_ansi(line.text) if "\x1b" in line.text else Text(line.text)
         text.end = ""
-        query = self.query_text
-        if query and not query.startswith("!"):
+        found = places(text.plain, self.query_text)
+        if found:
             kind = "log--current" if line.number == self._match else "log--match"
             mark = self.get_component_rich_style(kind, partial=True)
-            plain = text.plain
-            plain = plain.lower() if query == query.lower() else plain
-            at = plain.find(query)
-            while at >= 0:
-                text.stylize(mark, at, at + len(query))
-                at = plain.find(query, at + len(query))
+            for start, end in found:
+                text.stylize(mark, start, end)
         segments = [
             Segment(segment.text, base + (segment.style or Style.null()))
             for segment in text.render(self.app.console)
@@ -362,7 +367,8 @@ class LogView(Widget, Searchable, can_focus=True):
         """What the border says of it, in markup."""
         words = [] if self.wrap else ["cut"]
         if self.query_text:
-            words.append(f"[$warn]/{escape(self.query_text)}[/] {self.found} found")
+            query = "errors" if self.query_text == ERRORS else f"/{escape(self.query_text)}"
+            words.append(f"[$warn]{query}[/] {self.found} found")
         if self.only != ALL:
             words.append("only matches" if self.only == ONLY else "matches and context")
         words.append("following" if self.following else "held, [b]f[/] follows")
