@@ -91,8 +91,9 @@ def _cache(found: Json) -> Row:
     cache = found.get("BuildCache") or []
     size = sum(one.get("Size", 0) for one in cache if not one.get("Shared"))
     used = sum(one.get("Size", 0) for one in cache if one.get("InUse") and not one.get("Shared"))
-    return _row("Build Cache", len(cache), sum(bool(c.get("InUse")) for c in cache), size,
-                size - used)  # fmt: skip
+    active = sum(bool(one.get("InUse")) for one in cache)
+    row = _row("Build Cache", len(cache), active, size, size - used)
+    return row | {"Reclaimable": human_size(size - used, 4)}  # docker gives no share here
 
 
 def _verbose(app: App, found: Json) -> None:
