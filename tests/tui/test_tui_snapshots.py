@@ -89,6 +89,30 @@ def test_dialog(view: str, keys: tuple[str, ...], replay: Replay, snap_compare: 
     assert snap_compare(still_app(replay), terminal_size=(80, 24), run_before=ready(*keys))
 
 
+@pytest.mark.parametrize("size", SIZES[1:], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    ("view", "keys"),
+    [("run", ("2", "n")), ("prune", ("X",)), ("help", ("question_mark",)), ("jump", ("J",))],
+)
+def test_dialog_with_room(
+    view: str, keys: tuple[str, ...], size: tuple[int, int], replay: Replay, snap_compare: Any
+) -> None:
+    """Those whose layout depends on the room they have."""
+    assert snap_compare(still_app(replay), terminal_size=size, run_before=ready(*keys))
+
+
+@pytest.mark.parametrize("theme", ["bay-light", "bay-ansi", "bay-contrast"])
+@pytest.mark.parametrize(
+    ("view", "keys"), [("remove", ("d",)), ("columns", ("C",)), ("network", ("3", "n"))]
+)
+def test_dialog_theme(
+    view: str, keys: tuple[str, ...], theme: str, replay: Replay, snap_compare: Any
+) -> None:
+    """A question, a list and a form: what has the focus is seen in every theme."""
+    app = still_app(replay, theme)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=ready(*keys))
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("theme", ["bay-light", "bay-ansi"])
 def test_theme(theme: str, size: tuple[int, int], replay: Replay, snap_compare: Any) -> None:
