@@ -77,20 +77,29 @@ def main() -> None:
             answer = _work(job, fd, grown, line)
         finally:
             os.close(fd)
-        line.send(json.dumps(answer).encode())
+        try:
+            line.send(json.dumps(answer).encode())
+        except OSError:
+            os._exit(0)
 
 
 def _listen(
     line: socket.socket, jobs: queue.SimpleQueue[tuple[Json, int]], grown: threading.Event
 ) -> None:
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(line, PACKET, 1)
-        if not data:
-            os._exit(0)
-        if data == GROWN:
-            grown.set()
-        else:
-            jobs.put((json.loads(data), descriptors[0]))
+    """Take what the engine says; when it says no more, end the process, whatever it is doing."""
+    try:
+        # An engine that dies with words of ours unread resets the line.
+        with contextlib.suppress(OSError):
+            while True:
+                data, descriptors, _, _ = socket.recv_fds(line, PACKET, 1)
+                if not data:
+                    break
+                if data == GROWN:
+                    grown.set()
+                else:
+                    jobs.put((json.loads(data), descriptors[0]))
+    finally:
+        os._exit(0)
 
 
 def _work(job: Json, fd: int, grown: threading.Event, line: socket.socket) -> Json:
@@ -100,8 +109,8 @@ def _work(job: Json, fd: int, grown: threading.Event, line: socket.socket) -> Js
         nonlocal told
         if count - told >= _STEP:
             told = count
-            # Nobody waits for it: a full socket holds older words of the same kind.
-            with contextlib.suppress(BlockingIOError):
+            # Nobody waits for it: a full socket holds older words, of a closed one `_listen` hears.
+            with contextlib.suppress(OSError):
                 line.send(b"%d" % count, socket.MSG_DONTWAIT)
 
     try:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -175,7 +178,8 @@ def test_a_killed_process_is_an_error_and_not_the_end(store: Store, tmp_path: Pa
         def reach(self, place: int) -> int:
             """Kill it in the middle."""
             if place:
-                for one in workers():
+                # exec(2) has not given it its name yet, it may be.
+                for one in wait_until(workers, "its process"):
                     os.kill(one, signal.SIGKILL)
             return super().reach(place)
 
@@ -187,6 +191,21 @@ def test_a_killed_process_is_an_error_and_not_the_end(store: Store, tmp_path: Pa
     os.kill(idle, signal.SIGKILL)
     wait_until(lambda: not Path(f"/proc/{idle}/cmdline").read_bytes(), "its end")
     assert store.layers.apply(None, io.BytesIO(archive(13))).diff_id in store.layers.all()
+
+
+def test_a_process_ends_with_an_engine_that_left_words_unread() -> None:
+    """A socket closed with something unread is reset, not at its end: that must do, too."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", "bayplan.storage.unpackworker"], stdin=theirs.fileno()
+    )
+    theirs.close()
+    job = {"folder": "/nowhere", "size": 10, "ahead": False}
+    with open("/dev/null", "rb") as nothing:
+        socket.send_fds(ours, [json.dumps(job).encode()], [nothing.fileno()])
+    assert select.select([ours], [], [], 60)[0]
+    ours.close()
+    assert worker.wait(60) == 0
 
 
 _ENGINE = """
