@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .engine import SBIN
 from .images import busybox
-from .otherengines import _unmount
+from .otherengines import _unmount, _users
 from .waiting import wait_until
 
 
@@ -76,6 +76,8 @@ class PodmanApi:
             self._child.terminate()
             self._child.wait(timeout=60)
             self._log.close()
+            # What conmon starts to clean up after a container writes into the folder too.
+            wait_until(lambda: not _users(self.folder), "the end of podman's", timeout=60)
             _unmount(self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
 

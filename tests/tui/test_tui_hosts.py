@@ -20,7 +20,7 @@ from support.engine import EngineProcess
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-pytestmark = pytest.mark.usefixtures("stillness")
+pytestmark = [pytest.mark.usefixtures("stillness"), pytest.mark.timeout(300)]
 LIMIT = 60.0
 SIZES = ((80, 24), (120, 36), (200, 60))
 
@@ -155,7 +155,7 @@ async def test_a_shell_and_a_run_are_on_the_row_s_host(
         await on(pilot, "h1", name)
         await pilot.press("e")
         await becomes(pilot, lambda: main.shell.session, "a session")
-        await becomes(pilot, lambda: "#" in screen(pilot), "a prompt")
+        await becomes(pilot, lambda: main.shell.has_focus and "#" in screen(pilot), "a prompt")
         await pilot.press(*"cat", "space", "slash", *"mark", "enter")
         await becomes(pilot, lambda: "here-is-h1" in screen(pilot), "that host's file")
         await pilot.press("ctrl+right_square_bracket")

@@ -27,7 +27,7 @@ from support.engine import EngineProcess
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Input
 
-pytestmark = pytest.mark.usefixtures("stillness")
+pytestmark = [pytest.mark.usefixtures("stillness"), pytest.mark.timeout(300)]
 _NUMBERS = itertools.count()
 LIMIT = 60.0
 
@@ -58,6 +58,11 @@ async def shown(engine: EngineProcess, on: str = "") -> AsyncIterator[Pilot[None
 
 async def becomes(pilot: Pilot[None], fact: Callable[[], object], what: str) -> None:
     await until(pilot, fact, what, LIMIT)
+
+
+def shell_ready(pilot: Pilot[None]) -> bool:
+    """Whether there is a prompt, and the keyboard is the shell's."""
+    return app_of(pilot).main.shell.has_focus and "#" in screen(pilot)
 
 
 async def test_attach_is_the_main_process_and_leaving_it_leaves_it(
@@ -102,7 +107,7 @@ async def test_closing_a_shell_ends_what_runs_in_it(engine: EngineProcess, cat: 
     async with shown(engine, cat) as pilot:
         shell = app_of(pilot).main.query_one(Shell)
         await pilot.press("e")
-        await becomes(pilot, lambda: "#" in screen(pilot), "a prompt")
+        await becomes(pilot, lambda: shell_ready(pilot), "a prompt")
         await pilot.press(*"sleep", "space", *"98765", "enter")
         await becomes(pilot, sleeps, "the program")
         await pilot.press("ctrl+right_square_bracket")
@@ -119,7 +124,7 @@ async def test_quitting_ends_the_shells_and_what_runs_in_them(
 
     async with shown(engine, cat) as pilot:
         await pilot.press("e")
-        await becomes(pilot, lambda: "#" in screen(pilot), "a prompt")
+        await becomes(pilot, lambda: shell_ready(pilot), "a prompt")
         await pilot.press(*"sleep", "space", *"87654", "enter")
         await becomes(pilot, sleeps, "the program")
     for _ in range(1500):
