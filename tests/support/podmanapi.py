@@ -33,7 +33,11 @@ class PodmanApi:
             if (hard := min(resource.getrlimit(number)[1], 16384))
         ]
         config = self.folder / "containers.conf"
-        config.write_text(f"[containers]\ndefault_ulimits = [{', '.join(limits)}]\n")
+        config.write_text(
+            f"[containers]\ndefault_ulimits = [{', '.join(limits)}]\n"
+            # conmon waits so long (300) with the cleanup after an exec, and we with the end.
+            "[engine]\nexit_command_delay = 1\n"
+        )
         path = os.environ["PATH"] + SBIN
         self._environment = {**os.environ, "PATH": path, "CONTAINERS_CONF": str(config)}
         self._log = open(self.folder / "log", "wb")  # noqa: SIM115 - closed in close()
