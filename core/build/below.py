@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...host.errors import InvalidError
@@ -12,6 +12,35 @@ from ...storage.lowers import Lowers
 
 # As many as the kernel follows (path_resolution(7)).
 _MOST_LINKS = 40
+
+
+def follow(
+    parts: Sequence[bytes], link: Callable[[bytes], bytes | None], top: bytes = b""
+) -> bytes:
+    """Where the path of these parts really leads, with the folder `top` as its root.
+
+    `link` gives the target of the link at a place (`top` included), None where none is. Raises
+    InvalidError for links that go round.
+    """
+    roots = [top] if top else []
+    waiting, done, links = list(parts), list[bytes](), 0
+    while waiting:
+        part = waiting.pop(0)
+        if part == b"..":
+            done = done[:-1]
+            continue
+        target = link(b"/".join([*roots, *done, part]))
+        if target is None:
+            done.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            shown = os.fsdecode(b"/".join([*roots, *parts]))
+            raise InvalidError(f"too many links on the way to /{shown}")
+        waiting = [one for one in target.split(b"/") if one not in (b"", b".")] + waiting
+        if target.startswith(b"/"):
+            done = []
+    return b"/".join([*roots, *done])
 
 
 class Below:
@@ -49,25 +78,12 @@ class Below:
 
         Raises InvalidError for links that go round.
         """
-        waiting = [part for part in path.split(b"/") if part not in (b"", b".")]
-        done: list[bytes] = []
-        links = 0
-        while waiting:
-            part = waiting.pop(0)
-            if part == b"..":
-                done = done[:-1]
-                continue
-            here = b"/".join([*done, part])
-            found = self.lstat(here)
-            if found is None or not stat.S_ISLNK(found.st_mode):
-                done.append(part)
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                raise InvalidError(f"too many links on the way to /{os.fsdecode(path)}")
-            place = self.place(here)
-            target = os.readlink(place) if place is not None else b""
-            waiting = [one for one in target.split(b"/") if one not in (b"", b".")] + waiting
-            if target.startswith(b"/"):
-                done = []
-        return b"/".join(done)
+        return follow([part for part in path.split(b"/") if part not in (b"", b".")], self.link)
+
+    def link(self, path: bytes) -> bytes | None:
+        """The target of the link at `path`, None where none is."""
+        found = self.lstat(path)
+        if found is None or not stat.S_ISLNK(found.st_mode):
+            return None
+        place = self.place(path)
+        return os.readlink(place) if place is not None else b""

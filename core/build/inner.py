@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 
-from ...host.errors import InvalidError
-from .below import Below
-
-# As many as the kernel follows (path_resolution(7)).
-_MOST_LINKS = 40
+from .below import Below, follow
 
 
 class Inner:
@@ -39,36 +33,11 @@ class Inner:
         """
         key = tuple(parts)
         if key not in self._known:
-            self._known[key] = self._follow(list(parts))
+            self._known[key] = follow(key, self._link, self.top)
         return self._known[key]
 
-    def _follow(self, waiting: list[bytes]) -> bytes:
-        done: list[bytes] = []
-        links = 0
-        while waiting:
-            part = waiting.pop(0)
-            if part == b"..":
-                done = done[:-1]
-                continue
-            place = b"/".join([self.top, *done, part]) if self.top else b"/".join([*done, part])
-            link = self._link(place)
-            if link is None:
-                done.append(part)
-                continue
-            self._followed.add(place)
-            links += 1
-            if links > _MOST_LINKS:
-                raise InvalidError(f"too many links on the way to /{os.fsdecode(place)}")
-            waiting = [one for one in link.split(b"/") if one not in (b"", b".")] + waiting
-            if link.startswith(b"/"):
-                done = []
-        return b"/".join([self.top, *done]) if self.top else b"/".join(done)
-
     def _link(self, place: bytes) -> bytes | None:
-        if place in self._put:
-            return self._put[place]
-        found = self._below.lstat(place)
-        if found is None or not stat.S_ISLNK(found.st_mode):
-            return None
-        host = self._below.place(place)
-        return os.readlink(host) if host is not None else None
+        link = self._put[place] if place in self._put else self._below.link(place)
+        if link is not None:
+            self._followed.add(place)
+        return link
