@@ -7,16 +7,16 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Checkbox, Input, Label, Select
 
 from ...host.errors import InvalidError
 from ..forms import Form, Line, Values
 from ..widgets.field import Field, Toggle
+from .filling import Filling
 
 
-class FormDialog(ModalScreen[Any]):
+class FormDialog(Filling[Any]):
     """Asks what a form asks; the answer is what the form makes of it, None for nothing."""
 
     BINDINGS = [
@@ -67,7 +67,7 @@ class FormDialog(ModalScreen[Any]):
         """One can type at once."""
         if self._form.lines:
             self.query_one(f"#form-{self._form.lines[0].name}").focus()
-        self._show()
+        self.show_command()
 
     def _values(self) -> Values:
         values: Values = {}
@@ -82,33 +82,14 @@ class FormDialog(ModalScreen[Any]):
             values[name] = self.query_one(f"#form-{name}", Checkbox).value
         return values
 
-    def _show(self) -> None:
+    def show_command(self) -> None:
+        """As it would be typed."""
         self.query_one("#wrong", Label).update("")
         try:
             command = f"$ {self._form.make(self._values()).command}"
         except InvalidError:
             command = "$ …"  # half typed; the reason is given when it is wanted
         self.query_one("#line", Label).update(command)
-
-    def on_input_changed(self) -> None:
-        """The command follows the fields."""
-        self._show()
-
-    def on_checkbox_changed(self) -> None:
-        """Likewise."""
-        self._show()
-
-    def on_select_changed(self) -> None:
-        """Likewise."""
-        self._show()
-
-    def on_input_submitted(self) -> None:
-        """Enter does it."""
-        self.action_go()
-
-    def on_button_pressed(self) -> None:
-        """So does the button."""
-        self.action_go()
 
     def action_go(self) -> None:
         """Do it, unless a field can't be understood."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Checkbox, Input, Label, Select
 
 from ...host.errors import InvalidError
 from ..runspec import RESTARTS, RunSpec
 from ..widgets.field import Field, Toggle
+from .filling import Filling
 
 _FIELDS = (
     ("image", "Image", "name:tag"),
@@ -25,7 +25,7 @@ _FIELDS = (
 )
 
 
-class Run(ModalScreen[RunSpec | None]):
+class Run(Filling[RunSpec | None]):
     """Asks for what to run; None when the user thought better of it."""
 
     BINDINGS = [
@@ -85,7 +85,7 @@ class Run(ModalScreen[RunSpec | None]):
     def on_mount(self) -> None:
         """Start where something is missing."""
         self.query_one("#run-command" if self._image else "#run-image").focus()
-        self._show()
+        self.show_command()
 
     def _spec(self) -> RunSpec:
         texts = {name: self.query_one(f"#run-{name}", Input).value for name, _, _ in _FIELDS}
@@ -98,29 +98,10 @@ class Run(ModalScreen[RunSpec | None]):
             remove=self.query_one("#run-remove", Checkbox).value,
         )
 
-    def _show(self) -> None:
+    def show_command(self) -> None:
+        """As it would be typed."""
         self.query_one("#line", Label).update(f"$ {self._spec().line()}")
         self.query_one("#wrong", Label).update("")
-
-    def on_input_changed(self) -> None:
-        """The command follows the fields."""
-        self._show()
-
-    def on_checkbox_changed(self) -> None:
-        """Likewise."""
-        self._show()
-
-    def on_select_changed(self) -> None:
-        """Likewise."""
-        self._show()
-
-    def on_input_submitted(self) -> None:
-        """Enter runs."""
-        self.action_go()
-
-    def on_button_pressed(self) -> None:
-        """So does the button."""
-        self.action_go()
 
     def action_go(self) -> None:
         """Run, unless a field can't be understood."""
