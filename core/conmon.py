@@ -17,7 +17,7 @@ from pathlib import Path
 from ..host import migration
 from ..host.errors import RuntimeFailedError
 from ..host.files import read_text, unlink, write_json
-from ..host.threads import offload
+from ..host.threads import complete, offload
 from .runtime import Runtime
 from .runtimeerrors import explain
 from .supervisor import Supervisor
@@ -115,10 +115,11 @@ class Creation:
         answer = await self._supervisor.answer()
         pid = int(answer.get("data", -1))
         if pid > 0:
+            if not self._compiled:
+                await complete(self._runtime.keep_filter, self._launch.id, self._spec)
+            # Last: who is cancelled before has no pid, and `abort` must undo the whole.
             self._supervisor.release()
             self._created = True
-            if not self._compiled:
-                await offload(self._runtime.keep_filter, self._launch.id, self._spec)
             return pid
         log = await offload(read_text, self._launch.bundle / "oci.log", "")
         raise explain(

@@ -295,6 +295,8 @@ class Console:
             return
         try:
             os.write(fd, f"1 {size[0]} {size[1]}\n".encode())
+        except BrokenPipeError:
+            pass  # it ended just now
         finally:
             os.close(fd)
 
