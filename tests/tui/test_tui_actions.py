@@ -195,6 +195,20 @@ async def test_a_command_is_run_in_a_terminal(engine: EngineProcess, box: str) -
         assert main.query_one(Shell).session is not None
 
 
+async def test_a_shell_in_a_tab_not_yet_laid_out_knows_its_size(
+    engine: EngineProcess, box: str
+) -> None:
+    """A fast program writes before the layout: in other columns its lines would stay torn."""
+    async with shown(engine, box) as pilot:
+        main = app_of(pilot).main
+        shell = main.shell
+        main.detail.open("shell")
+        assert not shell.size
+        expected = shell.room
+        await becomes(pilot, lambda: shell.size, "the layout")
+        assert expected == shell.size
+
+
 async def test_a_container_is_run_from_an_image(engine: EngineProcess, name: str) -> None:
     try:
         async with shown(engine) as pilot:

@@ -319,8 +319,7 @@ class Acting(Screen[None]):
 
     async def _run(self, spec: RunSpec) -> None:
         shell = self.shell
-        size = (max(20, shell.size.width or 80), max(5, shell.size.height or 24))
-        body, query = spec.request(size), {"name": spec.name.strip() or None}
+        body, query = spec.request(shell.room), {"name": spec.name.strip() or None}
         self.tell(spec.line())
         try:
             reply = await self.source.call("POST", "/containers/create", query, body)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from textual.binding import Binding
+from textual.widget import Widget
 
 from ...host.errors import BayError
 from .. import tabs
@@ -15,6 +16,9 @@ from ..session import GRACE, Kind, Session
 from ..source import Source
 from .pane import Pane
 from .terminal import Terminal
+
+# Columns and lines while nothing is laid out: what terminals have when nobody says.
+UNKNOWN_SIZE = (80, 24)
 
 
 class Shell(Terminal, Pane):
@@ -92,11 +96,22 @@ class Shell(Terminal, Pane):
         self._keep(session)
 
     def _new(self, container: str, kind: Kind) -> Session:
-        size = (max(2, self.size.width), max(2, self.size.height))
-        session = Session(self._source, container, kind, *size)
+        session = Session(self._source, container, kind, *self.room)
         session.emulator.on_bell = self.app.bell
         session.emulator.on_copy = self.app.copy_to_clipboard
         return session
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """The columns and lines a session is going to have.
+
+        A tab that was turned to just now has no size before the next layout: it fills its parent.
+        What a program writes into fewer columns than it is shown in stays torn.
+        """
+        own, parent = self.size, self.parent
+        if not own and isinstance(parent, Widget):
+            own = parent.content_size
+        return (own.width, own.height) if own else UNKNOWN_SIZE
 
     def _keep(self, session: Session) -> None:
         there = self._sessions.setdefault(session.container, [])
