@@ -1,6 +1,7 @@
 """`sudo PYTHONPATH=tests .venv/bin/python dev/killing.py [-n 200] [--seed 1]`: the engine is killed
-at random moments of pull (and unpack), commit, rmi, prune, load and snapshot; each time the next
-engine's images are read back, its disk is looked through, and the work is done again.
+at random moments of pull, unpack, commit, rmi, prune, load and snapshot, or a process of it that
+unpacks; each time the next engine's images are read back, its disk is looked through, and the work
+is done again. `--size` is that of a layer: those over 2 MiB have a process of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import collections
 import time
 
 from support.engine import EngineProcess
-from support.killing import WORK, Killing
+from support.killing import FILES, WORK, Killing
 
 
 def main() -> None:
@@ -18,17 +19,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", "--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--size", type=float, default=6, help="MiB of a layer")
+    parser.add_argument("--only", choices=[*WORK, "worker"], help="nothing but this")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     engine = EngineProcess()
     engine.start()
     count: collections.Counter[str] = collections.Counter()
     try:
-        killing = Killing(engine, options.seed)
+        killing = Killing(engine, options.seed, int(options.size * (1 << 20)) // FILES)
         try:
             while killing.kills < options.kills:
-                what = killing.random.choice(WORK)
-                print(f"{killing.kills + 1}: {killing.one(what)}", flush=True)
+                what = options.only or killing.random.choice([*WORK, "worker"])
+                told = killing.worker_dies() if what == "worker" else killing.one(what)
+                print(f"{killing.kills}: {told}", flush=True)
                 count[what] += 1
         finally:
             killing.close()

@@ -21,23 +21,30 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
+from . import leaks
 from .engine import EngineProcess
 from .ledger import Ledger
 from .waiting import wait_until
 
-WORK = ("pull", "commit", "rmi", "prune", "load", "snapshot")
+WORK = ("pull", "unpack", "commit", "rmi", "prune", "load", "snapshot")
 # Layers large enough for a process of their own (storage/unpackers.py).
 LAYERS, FILES, SIZE = 4, 100, 24_000
+# Seconds between two pieces of a download: a network that is no loopback.
+PACE = 0.003
 
 
 class Killing:
-    """One engine, one registry, two images that share a layer, and one container."""
+    """One engine, one registry, two images that share a layer, and one container.
 
-    def __init__(self, engine: EngineProcess, seed: int) -> None:
+    `size` is that of each of the files in a layer, bytes.
+    """
+
+    def __init__(self, engine: EngineProcess, seed: int, size: int = SIZE) -> None:
         self.engine = engine
+        self.size = size
         self.random = random.Random(seed)
         self.ledger = Ledger()
-        self.ledger.pause = 0.003
+        self.ledger.pause = PACE
         shared = self._layer("shared")
         self.layers: dict[str, list[bytes]] = {}
         self.images: list[str] = []
@@ -66,8 +73,8 @@ class Killing:
         with tarfile.open(fileobj=raw, mode="w") as tar:
             for number in range(FILES):
                 info = tarfile.TarInfo(f"{name}/{number // 10}/{number}")
-                info.size = SIZE
-                tar.addfile(info, io.BytesIO(self.random.randbytes(SIZE)))
+                info.size = self.size
+                tar.addfile(info, io.BytesIO(self.random.randbytes(self.size)))
         return gzip.compress(raw.getvalue(), 1)
 
     def close(self) -> None:
@@ -106,14 +113,16 @@ class Killing:
         second = self.images[1]
         if what in ("rmi", "prune"):
             self.pull(second)
-        elif what in ("pull", "load"):
+        elif what in ("pull", "unpack", "load"):
             self.engine.api("DELETE", f"/images/{second}?force=1")
+        # Without a pause a pull is as long as the unpacking takes.
+        self.ledger.pause = 0 if what == "unpack" else PACE
         if what == "prune":
             self.commit()
         elif what in ("commit", "snapshot"):
             self._write(f"file{self.kills}")
         work: dict[str, Callable[[], None]] = {
-            "pull": lambda: self.pull(second), "commit": self.commit, "rmi": self.rmi,
+            "pull": lambda: self.pull(second), "unpack": lambda: self.pull(second), "commit": self.commit, "rmi": self.rmi,
             "prune": self.prune, "load": self.load, "snapshot": self.snapshot,
         }  # fmt: skip
         return work[what]
@@ -123,8 +132,8 @@ class Killing:
         with tarfile.open(fileobj=raw, mode="w") as tar:
             for number in range(100):
                 info = tarfile.TarInfo(f"{name}/{number}")
-                info.size = SIZE
-                tar.addfile(info, io.BytesIO(self.random.randbytes(SIZE)))
+                info.size = self.size
+                tar.addfile(info, io.BytesIO(self.random.randbytes(self.size)))
         answer = self.engine.api("PUT", "/containers/killing/archive?path=/", raw.getvalue())
         assert answer.status == 200, answer.body
 
@@ -172,7 +181,7 @@ class Killing:
         work()
         ids = {tag for row in self._images() for tag in row["RepoTags"] or ()}
         second = self.images[1]
-        if what in ("pull", "load"):
+        if what in ("pull", "unpack", "load"):
             assert second in ids
         elif what in ("rmi", "prune"):
             assert second not in ids, ids
@@ -181,6 +190,44 @@ class Killing:
 
     def _images(self) -> list[dict[str, object]]:
         return list(self.engine.api("GET", "/images/json?all=1").json())
+
+    # --- a process that unpacks dies alone
+
+    def workers(self) -> list[int]:
+        """The processes that hold the fence of this engine's layers, but for the engine."""
+        return [pid for pid in holders(self.engine.root / "layers") if pid != self.engine.pid]
+
+    def worker_dies(self) -> str:
+        """Kill a process that unpacks, somewhere in a pull: the pull fails in one sentence, nothing
+        is left, and the next one goes on from what came; what was said."""
+        work = self._prepare("unpack")
+        self.ledger.pause = PACE
+        moment = self.random.random() * 0.8 * self.usual.get("pull", 1)
+        seen: list[str] = []
+
+        def attempt() -> None:
+            try:
+                work()
+            except AssertionError as error:
+                seen.append(str(error))
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join(moment)
+        victims = wait_until(lambda: self.workers() or not thread.is_alive(), "a process")
+        for pid in victims[:1] if isinstance(victims, list) else ():
+            os.kill(pid, signal.SIGKILL)
+        thread.join(60)
+        assert not thread.is_alive()
+        self.kills += 1
+        for sentence in seen:
+            assert "the process that unpacked a layer ended early" in sentence, sentence
+        complete, partial = self._complete(), self._partial()
+        self.check()
+        before = len(self.ledger.served)
+        self._again("unpack", work)
+        self._assert_nothing_twice(before, complete, partial)
+        return f"worker at {moment:.3f} s: {seen[0] if seen else 'an idle one'}"
 
     # --- what must be so after each start
 
@@ -205,6 +252,9 @@ class Killing:
         rows = {one.removeprefix("sha256:") for one in self._rows("SELECT diff_id FROM layers")}
         layers = {entry.name for entry in (root / "layers").iterdir()}
         wrong = [f"layer {name}" for name in rows ^ layers]
+        wrong += [one for one in leaks.mounts(self.engine.options) if f" {root}/" in one]
+        # Of a new engine there are none; idle ones of a living one end after a while.
+        wrong += [f"process {pid}" for pid in self.workers()]
         wrong += [str(place) for place in (root / "trash").iterdir()]
         wrong += [str(p) for p in (root / "blobs/partial").iterdir() if "push" in p.name]
         needed = self._rows("SELECT diff_id FROM image_layers")
@@ -236,3 +286,18 @@ class Killing:
             kept = partial.get(entry.digest, 0)
             assert kept < sizes[entry.digest], "A WHOLE DOWNLOAD WAS FETCHED AGAIN"
             assert entry.start >= kept, "BYTES THAT WERE HERE WERE FETCHED AGAIN"
+
+
+def holders(place: Path) -> list[int]:
+    """The processes that have a descriptor of `place`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            links = [os.readlink(one) for one in (entry / "fd").iterdir()]
+        except OSError:
+            continue  # it has just ended
+        if str(place) in links:
+            found.append(int(entry.name))
+    return found
