@@ -13,7 +13,7 @@ from ..storage.layertree import KINDS
 from .layerviews import entry
 from .types import Json
 
-_WORDS = {MODIFIED: "changed", ADDED: "added", DELETED: "removed"}
+WORDS = {MODIFIED: "changed", ADDED: "added", DELETED: "removed"}
 _SUMS = ("Size", "Added", "Changed", "Removed")
 
 
@@ -34,7 +34,7 @@ def folder(upper: Path, changes: list[Change], path: str, deep: bool = False) ->
         found = None if change.kind == DELETED else _lstat(upper, change.path)
         own = dict.fromkeys(_SUMS, 0)
         own["Size"] = _size(found, inodes)
-        word = _WORDS[change.kind]
+        word = WORDS[change.kind]
         if change.kind == MODIFIED and change.path in leading:
             word = "unchanged"
         else:

@@ -7,12 +7,17 @@ needs neither the snapshot nor the container it came from.
 from __future__ import annotations
 
 import copy
+import stat
+from collections.abc import Sequence
 
 from ..host import clock
 from ..host.errors import ConflictError, NotFoundError
 from ..host.threads import offload, offload_long
+from ..storage.layertree import KINDS
 from ..storage.savedlayers import Saved
+from ..storage.since import Difference
 from . import creation
+from .changetree import WORDS
 from .context import Context
 from .lifecycle import Lifecycle
 from .types import Container, Json
@@ -77,6 +82,26 @@ class ContainerSnapshots:
             await offload_long(self._context.store.saved.restore, saved.id, container.id)
         self._context.emit(container, "rollback", snapshot=saved.name)
 
+    async def preview(self, ref: str, snapshot: str, limit: int | None = None) -> Json:
+        """What a rollback would lose and bring back: sums, and the first `limit` of the changes.
+
+        The container may run. Raises NotFoundError, BayError.
+        """
+        container = self._context.roster.find(ref)
+        store = self._context.store.saved
+        saved = await offload(store.find, container.id, snapshot)
+        found = await offload_long(store.changed_since, saved.id)
+        return {"Snapshot": self._row(saved), **sums(found), "Changes": [
+            {
+                "Path": one.path,
+                "Change": WORDS[one.kind],
+                "Type": KINDS.get(stat.S_IFMT(one.mode), "file"),
+                "Size": one.size,
+                "SizeBefore": one.before,
+            }
+            for one in found[:limit]
+        ]}  # fmt: skip
+
     async def branch(self, ref: str, snapshot: str, name: str | None) -> tuple[str, list[str]]:
         """Create a container from a snapshot, with the settings of that time: (id, warnings).
 
@@ -134,6 +159,15 @@ class ContainerSnapshots:
             "Size": saved.size,
             "Image": saved.settings["image_ref"],
         }
+
+
+def sums(found: Sequence[Difference]) -> Json:
+    """Counts of each kind; bytes that a rollback loses, and those that it brings back."""
+    counts = {word.capitalize(): 0 for word in WORDS.values()}
+    for one in found:
+        counts[WORDS[one.kind].capitalize()] += 1
+    lost = sum(one.size for one in found)
+    return {**counts, "SizeLost": lost, "SizeBack": sum(one.before for one in found)}
 
 
 def _check_still(container: Container) -> None:

@@ -32,14 +32,14 @@ def compare(upper: Path, lowers: Sequence[Path]) -> list[Change]:
     that is deeper than paths can name.
     """
     found: dict[bytes, int] = {}
-    with _explained():
+    with explained():
         _folder(os.fsencode(upper), b"", Lowers(lowers), found)
     return [Change(kind, os.fsdecode(b"/" + path)) for path, kind in sorted(found.items())]
 
 
 def differs(upper: Path, lowers: Sequence[Path]) -> bool:
     """Whether `compare` would find any change. Raises BayError as it does."""
-    with _explained():
+    with explained():
         try:
             _folder(os.fsencode(upper), b"", Lowers(lowers), _First())
         except _FoundError:
@@ -59,7 +59,8 @@ class _First(dict[bytes, int]):
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
+    """Inside, a tree that is too deep or cannot be read is a BayError."""
     try:
         yield
     except RecursionError:

@@ -19,7 +19,9 @@ from typing import Any
 
 from ..host import process, syscalls
 from ..host.errors import BayError, ConflictError, InvalidError, NoSpaceError, NotFoundError
+from . import since
 from .db import Database
+from .since import Difference
 from .snapshots import Snapshots, tree_size
 from .trash import Trash
 
@@ -141,6 +143,19 @@ class SavedLayers:
             Saved(key, layer, name, comment, created, size, json.loads(settings))
             for key, layer, name, comment, created, size, settings in rows
         ]
+
+    def changed_since(self, key: str) -> list[Difference]:
+        """What a way back to the copy `key` would take away or bring back, sorted by path.
+
+        Blocks. The layer may be written to meanwhile. Raises NotFoundError, BayError.
+        """
+        saved = self.get(key)
+        return since.compare(
+            self._folder(saved.snapshot, key) / "diff",
+            self._snapshots.upper(saved.snapshot),
+            self._snapshots.lowers(saved.snapshot),
+            saved.created,
+        )
 
     def restore(self, key: str, snapshot: str) -> None:
         """Make the writable layer `snapshot`, which is not mounted, equal to the copy `key`.

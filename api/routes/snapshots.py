@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ...host.errors import InvalidError
 from ..call import Call
 from ..replies import empty, reply
 from ..router import route
@@ -44,6 +45,16 @@ async def rollback(call: Call) -> web.StreamResponse:
     """Go back to one."""
     await call.engine.snapshots.rollback(call.path["id"], call.path["snapshot"])
     return empty()
+
+
+@route("GET", "/bay/containers/{id}/snapshots/{snapshot}/changes")
+async def changes(call: Call) -> web.StreamResponse:
+    """What a rollback would lose and bring back."""
+    limit = call.integer("limit")
+    if limit is not None and limit < 0:
+        raise InvalidError(f"invalid limit {limit}: it is the count of changes to list, 0 or more")
+    preview = call.engine.snapshots.preview
+    return reply(await preview(call.path["id"], call.path["snapshot"], limit))
 
 
 @route("POST", "/bay/containers/{id}/snapshots/{snapshot}/branch")

@@ -16,6 +16,8 @@ from .ps import local_time
 
 Json = dict[str, Any]
 
+# As `bay diff` has them.
+_LETTERS = {"added": "A", "changed": "C", "removed": "D"}
 LISTING = Listing(
     headers={
         "Container": "CONTAINER",
@@ -68,10 +70,27 @@ def snapshot_row(one: Json) -> Json:
 
 
 def run_rollback(app: App, parsed: Parsed) -> None:
-    """Go back and print the container."""
+    """Go back and print the container; or only what that would lose and bring back."""
     container, snapshot = parsed.args
+    if parsed["dry-run"]:
+        _preview(app, f"/bay/containers/{container.strip('/')}/snapshots/{snapshot}/changes")
+        return
     app.client.post(f"/bay/containers/{container.strip('/')}/snapshots/{snapshot}/rollback")
     app.out(container)
+
+
+def _preview(app: App, path: str) -> None:
+    found: Json = app.client.get(path)
+    for one in found["Changes"]:
+        was = one["Change"] == "removed"
+        size = human_size(one["SizeBefore" if was else "Size"])
+        app.out(f"{_LETTERS[one['Change']]} {size:>9} {one['Path']}")
+    counts = f"{found['Added']} added, {found['Changed']} changed, {found['Removed']} removed"
+    if found["Changes"]:
+        app.out("")
+    app.out(f"Since {found['Snapshot']['Name']}: {counts}")
+    lost, back = human_size(found["SizeLost"]), human_size(found["SizeBack"])
+    app.out(f"Would lose {lost}, bring back {back}")
 
 
 def run_branch(app: App, parsed: Parsed) -> None:
@@ -115,9 +134,10 @@ LS = Command(
     most=1,
 )
 ROLLBACK = Command(
-    "snapshot rollback CONTAINER SNAPSHOT",
+    "snapshot rollback [OPTIONS] CONTAINER SNAPSHOT",
     "Give a stopped container the files it had; what it wrote since is lost",
     run_rollback,
+    flags=(switch("dry-run", "Only list what would be lost (A, C) and come back (D), with sizes"),),
     least=2,
     most=2,
 )

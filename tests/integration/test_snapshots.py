@@ -151,6 +151,44 @@ def test_mistakes_are_told(engine: EngineProcess, box: Callable[..., str]) -> No
     assert "Snapshots" in shown and " a " in engine.bay("system", "df", "-v", check=True).stdout
 
 
+def test_a_rollback_says_before_what_it_loses_and_brings_back(
+    engine: EngineProcess, box: Callable[..., str]
+) -> None:
+    """Added, changed and removed, of the layer and of the image, by path and by bytes."""
+    container = box(
+        "if [ ! -e /d ]; then mkdir /d /away; echo 1234 > /d/same; echo 1 > /d/sly;"
+        " echo old > /d/changed; echo gone > /away/f; touch /d/sly -d @1000; cp /bin/arch /up; else"
+        " echo newer > /d/changed; rm -r /away; mkdir /new; echo 12345678 > /new/f; ln /new/f /new/g;"
+        " echo 2 > /d/sly; touch /d/sly -d @1000; rm /bin/arch; chmod 700 /d; rm -r /root;"
+        " mkdir -m 700 /root; touch /etc/group; fi"
+    )
+    base = f"/bay/containers/{container}/snapshots"
+    assert engine.api("POST", base, {"Name": "s"}).status == 201
+    path = f"{base}/s/changes"
+    assert engine.api("GET", path).json()["Changes"] == []
+    start(engine, container)
+    found = engine.api("GET", path).json()
+    changes = {one["Path"]: one for one in found["Changes"]}
+    kinds = {path: one["Change"] for path, one in changes.items()}
+    assert kinds == {
+        "/away": "removed", "/bin/arch": "removed", "/d": "changed", "/d/changed": "changed",
+        "/d/sly": "changed", "/etc/group": "changed", "/new": "added", "/new/f": "added",
+        "/new/g": "added",
+    }  # fmt: skip
+    assert (changes["/d/changed"]["Size"], changes["/d/changed"]["SizeBefore"]) == (6, 4)
+    assert changes["/away"]["SizeBefore"] == 5 and changes["/away"]["Type"] == "directory"
+    assert changes["/new/f"]["Size"] + changes["/new/g"]["Size"] == 9
+    assert found["SizeLost"] == sum(one["Size"] for one in found["Changes"])
+    assert (found["Added"], found["Changed"], found["Removed"]) == (3, 4, 2)
+    short = engine.api("GET", f"{path}?limit=1").json()
+    assert len(short["Changes"]) == 1 and short["Added"] == 3
+    assert engine.api("GET", f"{path}?limit=-1").status == 400
+    told = engine.bay("snapshot", "rollback", "--dry-run", container, "s", check=True).stdout
+    assert "A        9B /new/f" in told and "3 added, 4 changed, 2 removed" in told
+    assert engine.api("POST", f"{base}/s/rollback").status == 204
+    assert engine.api("GET", path).json()["Changes"] == []
+
+
 def test_a_crash_in_any_step_leaves_the_layer_and_its_whole_copies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

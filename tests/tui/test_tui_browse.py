@@ -12,6 +12,7 @@ from bayplan.client.hosts import parse_host
 from bayplan.tui import hostfacts
 from bayplan.tui.app import BayApp
 from bayplan.tui.dialing import Dialer
+from bayplan.tui.screens.ask import Ask
 from bayplan.tui.screens.hostview import HostView
 from bayplan.tui.screens.snapshots import Snapshots
 from bayplan.tui.screens.viewer import Viewer
@@ -119,6 +120,10 @@ async def test_a_snapshot_is_taken_and_rolled_back_to(engine: EngineProcess, box
         engine.bay("exec", box, "sh", "-c", "echo spoilt > /made/greeting", check=True)
         engine.bay("kill", box, check=True)
         await pilot.press("r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask), "the question")
+        asked = pilot.app.screen
+        assert isinstance(asked, Ask) and "~" in asked._question
+        assert "/made/greeting" in asked._question and "0 removed" in asked._question
         await answer(pilot, "before")
         path = f"/bay/containers/{box}/files/content?path=/made/greeting"
         await until(pilot, lambda: engine.api("GET", path).body == b"hello\n", "the file as it was")

@@ -25,6 +25,9 @@ COLUMNS = (
     Column("size", "SIZE", 5, right=True),
     Column("comment", "COMMENT", 8, 200, rank=1),
 )
+# How many changes the question before a rollback names.
+_LISTED = 6
+_MARKS = {"added": "+", "changed": "~", "removed": "-"}
 _EMPTY = "No snapshots. Press n to take one."
 
 
@@ -102,21 +105,25 @@ class Snapshots(ModalScreen[None]):
         self.app.push_screen(Ask("Take a snapshot", question), named)
 
     def action_roll_back(self) -> None:
-        """Ask, then put the writable layer back to what it was."""
+        """Say what that loses and ask, then put the writable layer back to what it was."""
         one = self._chosen()
-        if one is None:
+        if one is not None:
+            self._ask_roll_back(str(one["Name"]))
+
+    @work(exclusive=True, group="preview")
+    async def _ask_roll_back(self, name: str) -> None:
+        try:
+            found: Json = await self._source.get(f"{self._path}/{name}/changes", limit=_LISTED)
+        except BayError as error:
+            self.notify(str(error), severity="error", markup=False, timeout=10)
             return
-        name = str(one["Name"])
 
         def sure(word: str | None) -> None:
             if word is not None and word.strip() == name:
                 done = f"{self._called} is as it was at {name}"
                 self._do(done, "POST", f"{self._path}/{name}/rollback")
 
-        question = (
-            f"What {self._called} wrote since {name} is lost, and it must not run. "
-            f"Type {name} to roll back:"
-        )
+        question = f"{_preview(found)}\n{self._called} must not run. Type {name} to roll back:"
         self.app.push_screen(Ask("Roll back", question), sure)
 
     def action_branch(self) -> None:
@@ -146,6 +153,23 @@ class Snapshots(ModalScreen[None]):
                 self._do(f"{name} is gone", "DELETE", f"{self._path}/{name}")
 
         self.app.push_screen(Ask("Remove", f"Type {name} to remove the snapshot:"), sure)
+
+
+def _preview(found: Json) -> str:
+    """What a rollback loses and brings back, the first of it by name."""
+    changes = found["Changes"]
+    count = found["Added"] + found["Changed"] + found["Removed"]
+    if not count:
+        return "Nothing was written since: nothing is lost."
+    lines = [
+        f"{_MARKS[one['Change']]} {text.size(one['Size'] or one['SizeBefore']):>6} {one['Path']}"
+        for one in changes
+    ]
+    if count > len(changes):
+        lines.append(f"  and {count - len(changes)} more")
+    lost, back = text.size(found["SizeLost"]), text.size(found["SizeBack"])
+    kinds = f"{found['Added']} added, {found['Changed']} changed, {found['Removed']} removed"
+    return "\n".join([f"Since then {kinds}: {lost} lost, {back} back.", *lines])
 
 
 def _row(one: Json) -> Row:
