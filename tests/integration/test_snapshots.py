@@ -157,10 +157,10 @@ def test_a_rollback_says_before_what_it_loses_and_brings_back(
     """Added, changed and removed, of the layer and of the image, by path and by bytes."""
     container = box(
         "if [ ! -e /d ]; then mkdir /d /away; echo 1234 > /d/same; echo 1 > /d/sly;"
-        " echo old > /d/changed; echo gone > /away/f; touch /d/sly -d @1000; cp /bin/arch /up; else"
-        " echo newer > /d/changed; rm -r /away; mkdir /new; echo 12345678 > /new/f; ln /new/f /new/g;"
-        " echo 2 > /d/sly; touch /d/sly -d @1000; rm /bin/arch; chmod 700 /d; rm -r /root;"
-        " mkdir -m 700 /root; touch /etc/group; fi"
+        " echo old > /d/changed; echo gone > /away/f; touch /d/sly -d @1000; cp /bin/arch /up;"
+        " else echo newer > /d/changed; rm -r /away; mkdir /new; echo 12345678 > /new/f;"
+        " ln /new/f /new/g; echo 2 > /d/sly; touch /d/sly -d @1000; rm /bin/arch; chmod 700 /d;"
+        " rm -r /root; mkdir -m 700 /root; touch /etc/group; fi"
     )
     base = f"/bay/containers/{container}/snapshots"
     assert engine.api("POST", base, {"Name": "s"}).status == 201

@@ -122,9 +122,14 @@ class Killing:
         elif what in ("commit", "snapshot"):
             self._write(f"file{self.kills}")
         work: dict[str, Callable[[], None]] = {
-            "pull": lambda: self.pull(second), "unpack": lambda: self.pull(second), "commit": self.commit, "rmi": self.rmi,
-            "prune": self.prune, "load": self.load, "snapshot": self.snapshot,
-        }  # fmt: skip
+            "pull": lambda: self.pull(second),
+            "unpack": lambda: self.pull(second),
+            "commit": self.commit,
+            "rmi": self.rmi,
+            "prune": self.prune,
+            "load": self.load,
+            "snapshot": self.snapshot,
+        }
         return work[what]
 
     def _write(self, name: str) -> None:
