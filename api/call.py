@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from ..core import filters
 from ..core.types import Json
+from ..host import jsontext
 from ..host.errors import InvalidError
 from .shapes import Shape, check
 
@@ -79,7 +79,7 @@ class Call:
         if not raw.strip():
             return {}
         try:
-            value = json.loads(raw)
+            value = jsontext.loads(raw)
         except ValueError as error:
             raise InvalidError(f"invalid JSON: {error}") from None
         if value is None:
@@ -105,7 +105,7 @@ def decode_auth(header: str) -> Json | None:
         padded = header.rstrip("=").replace("+", "-").replace("/", "_")
         padded += "=" * (-len(padded) % 4)
         raw = base64.b64decode(padded, altchars=b"-_", validate=True)
-        value = json.loads(raw) if raw.strip() else {}
+        value = jsontext.loads(raw) if raw.strip() else {}
     except ValueError:
         raise InvalidError("invalid X-Registry-Auth header: not base64 of JSON") from None
     if not isinstance(value, dict):

@@ -31,7 +31,7 @@ BACKLOG = 512
 # How long requests under way may take to end when the engine stops.
 GRACE = 2.0
 # A create request with files in its labels is some megabytes; streams have no limit.
-LARGEST_BODY = 64 << 20
+LARGEST_BODY = 16 << 20
 
 
 class Server:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from ..host import clock
+from ..host import clock, jsontext
 from ..host.errors import InvalidError
 
 _TRUE = frozenset({"1", "true", "True", "TRUE", "t", "T"})
@@ -29,7 +28,7 @@ def parse(text: str) -> Filters:
     if not text:
         return {}
     try:
-        raw = json.loads(text)
+        raw = jsontext.loads(text)
     except ValueError:
         raise InvalidError(f"invalid filters: {text} is not JSON") from None
     if not isinstance(raw, dict):

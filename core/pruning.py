@@ -131,11 +131,7 @@ class Preview:
         layers = self._context.store.layers
         used = layers.used()
         loose = [layers.info(one) for one in layers.all() if one not in used]
-        return [
-            (one.diff_id, one.size)
-            for one in loose
-            if not layers.is_leased(one.diff_id, one.created)
-        ]
+        return [(one.diff_id, one.size) for one in loose if not layers.is_leased(one.diff_id)]
 
     async def _find_cache(self, everything: bool, filters: dict[str, list[str]]) -> None:
         report = await self._builder.prune(all_=True, keep=0, filters=filters, dry_run=True)

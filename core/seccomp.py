@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from ..host import jsontext
 from ..host.errors import InvalidError
 from .types import Json
 
@@ -51,7 +52,7 @@ def choose(security_opt: Collection[str], caps: Collection[str], privileged: boo
     if given in (None, "builtin", ""):
         return default(frozenset(caps))
     try:
-        profile = json.loads(given or "")
+        profile = jsontext.loads(given or "")
         return translate(profile, caps)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidError(f"Decoding seccomp profile failed: {error}") from error

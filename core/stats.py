@@ -79,9 +79,16 @@ class _Track:
 
     def close(self) -> None:
         """Close its files; what is on disk stays."""
-        self.reader.close()
-        with contextlib.suppress(OSError):
-            self._close_writer()
+        with self._lock:
+            self.reader.close()
+            with contextlib.suppress(OSError):
+                self._close_writer()
+
+
+def _close(tracks: list[_Track]) -> None:
+    """Blocks: what is not yet of ten seconds is written."""
+    for track in tracks:
+        track.close()
 
 
 def _point(sample: Sample, before: Sample | None) -> Point:
@@ -157,8 +164,9 @@ class Stats:
             for entry in self._containers()
             if entry.state.pid and entry.state.running
         }
-        for gone in self._tracks.keys() - wanted.keys():
-            self._tracks.pop(gone).close()
+        gone = [self._tracks.pop(key) for key in self._tracks.keys() - wanted.keys()]
+        if gone:
+            await offload(_close, gone)
         for identity, one in wanted.items():
             self._track(identity, one)
         cables = self._live.cables() if self._live else []

@@ -25,8 +25,8 @@ def release(db: Database, layers: Layers, trash: Trash, diff_ids: Iterable[str])
     with db.transaction():
         used = layers.used()
         for diff_id in dict.fromkeys(diff_ids):
-            rows = db.execute("SELECT size, created FROM layers WHERE diff_id=?", diff_id)
-            if rows and diff_id not in used and not layers.is_leased(diff_id, rows[0][1]):
+            rows = db.execute("SELECT size FROM layers WHERE diff_id=?", diff_id)
+            if rows and diff_id not in used and not layers.is_leased(diff_id):
                 db.execute("DELETE FROM layers WHERE diff_id=?", diff_id)
                 freed.append(diff_id)
                 size += rows[0][0]

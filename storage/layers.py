@@ -8,6 +8,7 @@ A layer is in the table only when it is whole and both its digests were verified
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tempfile
 import threading
@@ -76,7 +77,10 @@ class Layers:
         self._trash = trash
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
+        # Leases and layers made while there are any, numbered: the host's clock may be set back.
+        self._count = itertools.count()
         self._starts: list[int] = []
+        self._made: dict[str, int] = {}
         self._busy: dict[str, threading.Lock] = {}
         root.mkdir(mode=0o700, exist_ok=True)
         db.migrate("layers", [_SCHEMA])
@@ -224,6 +228,10 @@ class Layers:
         return sorted(present - {digests.split(diff_id)[1] for diff_id in self.all()})
 
     def _commit(self, temporary: Path, unpacked: Unpacked, blob: BlobInfo | None) -> None:
+        with self._lock:
+            # Before anybody can see it, and also when another was faster.
+            if self._starts:
+                self._made[unpacked.diff_id] = next(self._count)
         try:
             with self._db.transaction():
                 if not self.has(unpacked.diff_id):
@@ -273,15 +281,17 @@ class Layers:
 
         It spares all that are made meanwhile, too: their DiffIDs may not be known before.
         """
-        start = time.time_ns()
         with self.hold(*diff_ids):
             with self._lock:
+                start = next(self._count)
                 self._starts.append(start)
             try:
                 yield
             finally:
                 with self._lock:
                     self._starts.remove(start)
+                    if not self._starts:
+                        self._made.clear()
 
     @contextlib.contextmanager
     def hold(self, *diff_ids: str) -> Iterator[None]:
@@ -295,16 +305,17 @@ class Layers:
                 self._held.subtract(diff_ids)
                 self._held += Counter()
 
-    def is_leased(self, diff_id: str, created: int) -> bool:
-        """Whether a lease spares the layer, made at `created` (ns)."""
+    def is_leased(self, diff_id: str) -> bool:
+        """Whether a lease spares the layer."""
         with self._lock:
-            return diff_id in self._held or any(created >= start for start in self._starts)
+            made = self._made.get(diff_id, -1)
+            return diff_id in self._held or any(made > start for start in self._starts)
 
     def remove(self, diff_id: str) -> None:
         """Remove a layer nobody uses; raises NotFoundError, or ConflictError when it is used."""
         with self._db.transaction():
-            created = self.info(diff_id).created
-            if self.is_leased(diff_id, created) or diff_id in self.used():
+            self.info(diff_id)
+            if self.is_leased(diff_id) or diff_id in self.used():
                 raise ConflictError(f"layer {diff_id} is in use")
             self._db.execute("DELETE FROM layers WHERE diff_id=?", diff_id)
         self._trash.put(self.folder(diff_id))

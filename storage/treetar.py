@@ -5,6 +5,8 @@ Names come sorted, so that one tree gives one tar.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 from collections.abc import Generator, Iterator
@@ -20,6 +22,8 @@ from .tarmembers import KINDS, entry_of, file, joined
 from .tarwriter import header
 
 _DEPTH = 400
+# What open(2) and readlink(2) say of an entry that became a link, a socket or a file.
+_REPLACED = (errno.ELOOP, errno.ENXIO, errno.EINVAL)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -121,26 +125,32 @@ class _Walk:
         if stat.S_IFMT(mode) not in KINDS:
             return  # a socket
         key = (found.st_dev, found.st_ino)
-        if found.st_nlink > 1:
-            if key in self._links:
-                yield header(self._link(path, found, self._links[key]))
-                return
-            self._links[key] = path
+        if found.st_nlink > 1 and key in self._links:
+            yield header(self._link(path, found, self._links[key]))
+            return
         if stat.S_ISREG(mode):
             yield from self._file(fd, name, path)
             return
         entry = entry_of(path, found, get_xattrs(b"/proc/self/fd/%d/%s" % (fd, name)))
         if stat.S_ISLNK(mode):
-            entry.link = os.readlink(name, dir_fd=fd)
+            with _replaced():
+                entry.link = os.readlink(name, dir_fd=fd)
+        self._remember(path, found)
         yield header(entry)
+
+    def _remember(self, path: bytes, found: os.stat_result) -> None:
+        if found.st_nlink > 1:
+            self._links[found.st_dev, found.st_ino] = path
 
     def _file(self, folder: int, name: bytes, path: bytes) -> Iterator[bytes]:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        fd = os.open(name, flags, dir_fd=folder)
+        with _replaced():
+            fd = os.open(name, flags, dir_fd=folder)
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return
+            self._remember(path, found)
             yield from file(entry_of(path, found, get_xattrs(fd)), fd, found.st_size)
         finally:
             os.close(fd)
@@ -149,6 +159,17 @@ class _Walk:
         entry = entry_of(path, found, {})
         entry.kind, entry.link = tar.HARDLINK, target
         return entry
+
+
+@contextlib.contextmanager
+def _replaced() -> Iterator[None]:
+    """Inside, an entry that is not what it was is one that is gone: FileNotFoundError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REPLACED:
+            raise
+        raise FileNotFoundError(errno.ENOENT, "replaced meanwhile") from error
 
 
 def _mark(path: bytes) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from aiohttp import web
 from ...core.build.named import Named, key_of
 from ...core.build.request import Request
 from ...core.types import Json
+from ...host import jsontext
 from ...host.errors import InvalidError, NotFoundError, UnsupportedError
 from ..call import Call, decode_auth
 from ..progress import Report, with_progress
@@ -99,7 +99,7 @@ def _json(call: Call, name: str, kind: type) -> Any:
     if not text:
         return kind()
     try:
-        value = json.loads(text)
+        value = jsontext.loads(text)
     except ValueError as error:
         raise InvalidError(f"invalid JSON in {name}: {error}") from None
     if value is None:

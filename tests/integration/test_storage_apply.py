@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import socket
@@ -246,6 +247,40 @@ def test_a_changed_layer_is_told_from_a_good_one(store: Store) -> None:
     (store.layers.path(made) / "f").unlink()
     with pytest.raises(Exception, match="is damaged on disk"):
         list(store.layers.tar(made))
+
+
+@pytest.mark.parametrize("kind", ["link", "socket", "folder", "nothing"])
+def test_what_is_replaced_while_a_tar_is_made_is_left_out(tmp_path: Path, kind: str) -> None:
+    """A container may write while it is exported: the archive goes on."""
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    (tmp_path / "c").symlink_to("b")
+    pieces = treetar.tree(tmp_path)
+
+    def replace(place: Path, *, link: bool) -> None:
+        place.unlink()
+        if kind == "folder":
+            place.mkdir()
+        elif kind == "socket":
+            with socket.socket(socket.AF_UNIX) as server:
+                server.bind(str(place))
+        elif kind == "link" and link:
+            place.symlink_to("b")
+        elif kind == "link":
+            place.write_text("no link")
+
+    walk = treetar._Walk(b"", layer=False)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for name, link in (("a", True), ("c", False)):
+            found = os.lstat(tmp_path / name)
+            replace(tmp_path / name, link=link)
+            with contextlib.suppress(FileNotFoundError):
+                assert list(walk.member(fd, name.encode(), name.encode(), found)) == []
+    finally:
+        os.close(fd)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as archive:
+        assert "./b" in archive.getnames() or "b" in archive.getnames()
 
 
 def test_sockets_are_left_out_of_a_tar(tmp_path: Path) -> None:

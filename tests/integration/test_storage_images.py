@@ -6,10 +6,11 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bayplan.host.errors import ConflictError, InvalidError, NotFoundError
-from bayplan.storage import digests
+from bayplan.storage import digests, layers
 from bayplan.storage.images import Image
 from bayplan.storage.store import Store
 from storage_hostile import member
@@ -121,6 +122,18 @@ def test_a_lease_keeps_what_is_there_and_what_comes(store: Store) -> None:
         with pytest.raises(ConflictError):
             store.layers.remove(during)
     assert set(store.collect(0).layers) == {before, during}
+
+
+def test_a_lease_holds_though_the_clock_is_set_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.layers.lease():
+        monkeypatch.setattr(layers, "time", SimpleNamespace(time_ns=lambda: 1))
+        during = layer(store, "during")
+        with store.layers.lease():
+            assert store.layers.is_leased(during)
+        assert store.collect(0).layers == ()
+    assert store.collect(0).layers == (during,)
 
 
 def test_layers_of_a_cancelled_pull_are_kept_for_a_day(store: Store) -> None:

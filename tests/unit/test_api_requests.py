@@ -9,6 +9,8 @@ import pytest
 from bayplan.api import versions
 from bayplan.api.call import decode_auth
 from bayplan.api.router import Router, split_version
+from bayplan.core import filters
+from bayplan.host import jsontext
 from bayplan.host.errors import InvalidError
 
 
@@ -57,6 +59,20 @@ def test_routes_find_names_with_slashes() -> None:
     assert table.find("POST", "/exec/a/b/start") is None
     assert table.find("GET", "/exec/a/start") is None
     assert table.find("GET", "/") is None
+
+
+def test_json_that_would_hold_the_engine_up_is_refused() -> None:
+    """`json.loads` stops all else: neither depth nor number of values is without a limit."""
+    assert jsontext.loads(b'{"a": "' + b"x" * (1 << 20) + b'"}')
+    with pytest.raises(ValueError, match="over 500000 values"):
+        jsontext.loads(b"[" + b"{}," * 600_000 + b"{}]")
+    with pytest.raises(ValueError, match="nested too deep"):
+        jsontext.loads("[" * 100_000)
+    deep = base64.b64encode(b"[" * 6000).decode()
+    with pytest.raises(InvalidError, match="X-Registry-Auth"):
+        decode_auth(deep)
+    with pytest.raises(InvalidError, match="is not JSON"):
+        filters.parse("[" * 6000)
 
 
 def test_registry_credentials_come_in_either_alphabet() -> None:
