@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ..host.acceptor import Acceptor
 from ..host.errors import BayError, NoSpaceError
 from . import replies, versions
 from .call import Call
@@ -64,16 +65,17 @@ class Server:
             access_log=None,
             auto_decompress=False,
         )
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[tuple[Acceptor, socket.socket]] = []
+        self._arriving: set[asyncio.Task[Any]] = set()
         self._doors: list[tuple[TlsDoor, asyncio.Task[None]]] = []
         # Where else than on its unix socket it is reached.
         self.addresses: list[str] = []
 
     async def listen(self, sockets: list[socket.socket], doors: Sequence[TlsDoor] = ()) -> None:
         """Accept on these listening sockets, and through these doors, from now on."""
-        loop = asyncio.get_running_loop()
         for one in sockets:
-            self._listeners.append(await loop.create_server(self._http, sock=one, backlog=BACKLOG))
+            one.listen(BACKLOG)
+            self._listeners.append((Acceptor(one, self._arrived, "the API"), one))
         for door in doors:
             log.info("serves %s to clients with a certificate", door.address)
             self.addresses.append(door.address)
@@ -81,8 +83,9 @@ class Server:
 
     async def close(self) -> None:
         """Accept nothing more, end every stream, give changes under way `GRACE` seconds."""
-        for listener in self._listeners:
-            listener.close()
+        for acceptor, one in self._listeners:
+            acceptor.close()
+            one.close()
         for door, accepting in self._doors:
             accepting.cancel()
             await asyncio.gather(accepting, return_exceptions=True)
@@ -94,6 +97,12 @@ class Server:
         # A kept connection without a request would be waited for, too.
         self._http.pre_shutdown()
         await self._http.shutdown(GRACE)
+
+    def _arrived(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(loop.connect_accepted_socket(self._http, accepted))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
 
     def decorate(self, response: web.StreamResponse) -> None:
         """Put Docker's headers on an answer."""

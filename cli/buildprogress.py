@@ -17,6 +17,7 @@ def show(messages: Iterable[Json], out: TextIO, style: str) -> str:
     """
     screen = _screen(out, style)
     image = ""
+    warnings: list[Json] = []
     failure: CodedError | None = None
     try:
         for message in messages:
@@ -27,12 +28,28 @@ def show(messages: Iterable[Json], out: TextIO, style: str) -> str:
             aux = message.get("aux") or {}
             if aux.get("ID"):
                 image = str(aux["ID"])
-            screen.take(aux.get("bay"), message)
+            event = aux.get("bay")
+            if event and event["type"] == "warning":
+                warnings.append(event)
+            screen.take(event, message)
     finally:
         screen.end()
     if failure is not None:
         raise failure
+    if warnings and style in ("plain", "tty"):
+        out.write(_summary(warnings))
+        out.flush()
     return image
+
+
+def _summary(warnings: list[Json]) -> str:
+    """The linter's findings in short, as BuildKit's clients end a build with."""
+    count = len(warnings)
+    lines = [
+        f"\n {count} warning{'s' if count > 1 else ''} found (bay build --check shows the lines):"
+    ]
+    lines += [f" - {one['rule']}: {one['message']} (line {one['line']})" for one in warnings]
+    return "\n".join(lines) + "\n"
 
 
 def _screen(out: TextIO, style: str) -> Silent:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..host import clock
+from ..host.inroot import below_root
 from ..storage.changes import ADDED, DELETED, MODIFIED, Change
 from ..storage.layertree import KINDS
 from .layerviews import entry
@@ -23,7 +24,7 @@ def folder(upper: Path, changes: list[Change], path: str, deep: bool = False) ->
     With `deep` all that is below the folder, sorted by path. `changes` are those of
     `Snapshots.changes`, `upper` is the writable layer's own folder.
     """
-    clean = os.path.normpath("/" + path).replace("//", "/")
+    clean = "/" + below_root(path)
     prefix = clean.rstrip("/") + "/"
     rows: dict[str, Json] = {}
     total = dict.fromkeys(_SUMS, 0)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..host.errors import InvalidError
+from ..host.inroot import below_root
 from . import words
 from .types import Json
 
@@ -186,9 +187,7 @@ def _user(config: Json, text: str, scope: Scope) -> None:
 
 def _workdir(config: Json, text: str, scope: Scope) -> None:
     path = scope.expand(text)
-    config["WorkingDir"] = posixpath.normpath(
-        posixpath.join("/", config.get("WorkingDir") or "/", path)
-    )
+    config["WorkingDir"] = "/" + below_root(posixpath.join(config.get("WorkingDir") or "/", path))
 
 
 def _onbuild(config: Json, text: str, scope: Scope) -> None:

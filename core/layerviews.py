@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from ..host import clock
 from ..host.errors import InvalidError, NotFoundError
+from ..host.inroot import below_root
 from ..host.threads import offload, offload_long
 from ..storage import layertree, overlay
 from ..storage.images import Image
@@ -56,7 +57,7 @@ class LayerViews:
         return await offload(self._tree, image.diff_ids[place], stack.roots[place], path)
 
     def _tree(self, diff_id: str, root: Node, path: str) -> Json:
-        clean = os.path.normpath("/" + path).replace("//", "/")
+        clean = "/" + below_root(path)
         node = layertree.find(root, os.fsencode(clean))
         if node is None:
             raise NotFoundError(f"layer {diff_id[:19]} has nothing at {clean}")

@@ -135,7 +135,7 @@ async def move_ports(
     new: list[PortRow] = []
     if way_out is not None and not way_out[0].internal:
         if not old:
-            new = joining.claim(container, way_out)
+            new = await joining.claim(container, way_out)
         else:
             new = [joining.aimed(row, way_out[1]) for row in old]
     if new == old:

@@ -18,7 +18,7 @@ from .netkernel import NetKernel
 from .netmodel import HOST_BINDING, Endpoint, Network, PortRow, new_id
 from .netstate import NetState, Roster
 from .options import Options
-from .portclaims import PortClaims
+from .portclaims import PortClaims, PortTakenError, process_on
 from .portproxies import PortProxies
 from .types import Container, Json
 
@@ -141,7 +141,7 @@ class Joining:
             for network, settings in plan
         ]
         way_out = gateway_of(members, wanted)
-        rows = self.claim(container, way_out)
+        rows = await self.claim(container, way_out)
         self.state.ports[container.id] = rows
         container.networks = {
             network.name: self.filled(container, network, endpoint, wanted.get(network.name))
@@ -179,7 +179,7 @@ class Joining:
                 f"network {name} not found: create it, or remove container {container.name}"
             ) from None
 
-    def claim(self, container: Container, way_out: tuple[Network, Endpoint]) -> list[PortRow]:
+    async def claim(self, container: Container, way_out: tuple[Network, Endpoint]) -> list[PortRow]:
         """Hold the ports to publish. Raises PortTakenError with Docker's sentence."""
         network, endpoint = way_out
         specs = portspecs.wanted(container.config, container.host_config)
@@ -191,6 +191,9 @@ class Joining:
         except BayError as error:
             sentence = "driver failed programming external connectivity on endpoint"
             text = f"{sentence} {container.name} ({endpoint.id}): {self._named(str(error))}"
+            if isinstance(error, PortTakenError) and not error.owner:
+                other = await offload(process_on, error.protocol, error.port)
+                text += f" ({other})" if other else ""
             error.args = (text,)
             raise
         return [

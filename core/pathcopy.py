@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..host import clock
 from ..host.chunks import closing, consume, iterate
 from ..host.errors import BayError, ForbiddenError, InvalidError
+from ..host.inroot import below_root
 from ..host.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from ..host.threads import offload
 from ..storage import treetar
@@ -152,8 +153,7 @@ def _in_volume(container: Container, path: str) -> bool:
 
 
 def _clean(path: str) -> str:
-    # Two slashes at the start stay two for POSIX, and for Python.
-    return os.path.normpath("/" + path.lstrip("/"))
+    return "/" + below_root(path)
 
 
 def split(path: str) -> tuple[str, str, str]:

@@ -29,9 +29,13 @@ _LACKING = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT, errn
 
 
 class PortTakenError(BayError):
-    """Docker's sentence for a port that somebody has, and who if that can be told."""
+    """Docker's sentence for a port that somebody has; `owner` if that is a container of ours.
 
-    def __init__(self, host: str, port: int, owner: str) -> None:
+    `process_on` tells of others.
+    """
+
+    def __init__(self, protocol: str, host: str, port: int, owner: str) -> None:
+        self.protocol, self.port, self.owner = protocol, port, owner
         shown = f"[{host}]" if ":" in host else host
         text = f"Bind for {shown}:{port} failed: port is already allocated"
         super().__init__(f"{text} ({owner})" if owner else text)
@@ -131,9 +135,8 @@ class PortClaims:
                     raise
                 error = failure
         if spec.low == spec.high and spec.low:
-            raise PortTakenError(
-                chosen[0], spec.low, self._owner(spec.protocol, spec.low)
-            ) from error
+            owner = self._owner(spec.protocol, spec.low)
+            raise PortTakenError(spec.protocol, chosen[0], spec.low, owner) from error
         raise BayError(
             f"all ports are allocated: none of {spec.low or 'the ephemeral range'}"
             f"{f'-{spec.high}' if spec.low else ''} is free for {spec.port}/{spec.protocol}"
@@ -148,9 +151,7 @@ class PortClaims:
 
     def _owner(self, protocol: str, port: int) -> str:
         container = self.holder(protocol, port)
-        if container is not None:
-            return f"container {container[:12]} has it"
-        return _process_on(protocol, port)
+        return f"container {container[:12]} has it" if container is not None else ""
 
 
 def _claim(spec: PortSpec, host: str, port: int, *, needed: bool) -> Claim | None:
@@ -191,8 +192,11 @@ def _ephemeral_range() -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _process_on(protocol: str, port: int) -> str:
-    """Who has the port, as "nginx, pid 123, has it"; "" when that cannot be told."""
+def process_on(protocol: str, port: int) -> str:
+    """Who has the port, as "nginx, pid 123, has it"; "" when that cannot be told.
+
+    Blocks: it looks through the descriptors of every process.
+    """
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("udp" if protocol == "udp" else "tcp"):
             listens = protocol == "udp" or connection.status == psutil.CONN_LISTEN

@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from ..host.errors import BayError, NotFoundError
 from ..host.pinned import Pinned
 from ..host.threads import complete, offload
 from .types import Json
+
+_log = logging.getLogger(__name__)
 
 _NAMES = ("crun", "runc")
 # crun before 1.9 refuses a hybrid host whose v2 hierarchy has a controller. Its create then runs
@@ -184,7 +187,10 @@ class Runtime:
     async def close(self) -> None:
         """Remove the parent cgroup where it is empty, and the mount of `pin`."""
         if self.pinned is not None:
-            await offload(self.pinned.close)
+            try:
+                await offload(self.pinned.close)
+            except OSError as error:
+                _log.warning("the runtime's mount stays for the next start: %s", error)
         await offload(cgroups.remove_empty, self.cgroup_parent)
 
     def with_filter(self, spec: Json) -> Json:

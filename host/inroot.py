@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import posixpath
 import stat
 from pathlib import Path
 
@@ -13,6 +14,14 @@ from .syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 # As many as the kernel follows (path_resolution(7)).
 _MOST_LINKS = 40
 _RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+
+
+def below_root(path: str) -> str:
+    """`path` as seen from the root folder, without `.`, `..` and a slash before it; "" is the root.
+
+    posixpath.normpath keeps two slashes at the front, as POSIX allows (4.13, pathname resolution).
+    """
+    return posixpath.normpath("/" + path).lstrip("/")
 
 
 def open_inside(root: Path, path: str, flags: int) -> int:

@@ -35,8 +35,17 @@ class Pinned:
         return str(self._place) if self._inode == _inode(self.program) else self.program
 
     def open(self) -> None:
-        """Mount it; what an engine that was killed left there goes first. Without one is fine."""
-        self.close()
+        """Mount it; what an engine that was killed left there goes first. Without one is fine.
+
+        The program is run as it is where it can't be mounted, or an older mount can't be undone.
+        """
+        try:
+            self.close()
+        except OSError as error:
+            why = error.strerror
+            _log.warning("%s cannot be unmounted (%s): %s is run itself", self._place, why,
+                         self.program)  # fmt: skip
+            return
         try:
             self._place.touch(mode=0o600)
             mount(self.program, str(self._place), "", MS_BIND)
@@ -44,10 +53,11 @@ class Pinned:
             self._inode = _inode(self.program)
         except OSError as error:
             _log.debug("%s is not pinned: %s", self.program, error)
-            self.close()
+            with contextlib.suppress(OSError):
+                self.close()
 
     def close(self) -> None:
-        """Unmount it. Who runs it goes on."""
+        """Unmount it. Who runs it goes on. Raises OSError."""
         self._inode = None
         while True:
             try:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..host.acceptor import Acceptor
 from . import dnsrules, dnswire
 from .dnswire import Query
 from .namespace import Namespace
@@ -81,13 +82,13 @@ class DnsServer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sockets.datagram, self._datagrams)
-        self._loop.add_reader(sockets.stream, self._connections)
+        self._acceptor = Acceptor(sockets.stream, self._accepted, "a container's resolver")
 
     def close(self) -> None:
         """Close the sockets, which lets the namespace go, and drop what is under way."""
-        for each in (self._sockets.datagram, self._sockets.stream):
-            self._loop.remove_reader(each)
-            each.close()
+        self._acceptor.close()
+        self._loop.remove_reader(self._sockets.datagram)
+        self._sockets.close()
         for task in self._tasks:
             task.cancel()
 
@@ -131,14 +132,11 @@ class DnsServer:
             if reply:
                 self._sockets.datagram.sendto(reply, peer)
 
-    def _connections(self) -> None:
-        with contextlib.suppress(OSError):
-            accepted, _ = self._sockets.stream.accept()
-            accepted.setblocking(False)
-            if len(self._tasks) >= _BUSY:
-                accepted.close()
-            else:
-                self._start(self._conversation(accepted))
+    def _accepted(self, accepted: socket.socket) -> None:
+        if len(self._tasks) >= _BUSY:
+            accepted.close()
+        else:
+            self._start(self._conversation(accepted))
 
     async def _conversation(self, accepted: socket.socket) -> None:
         """Queries on one TCP connection, each with its length before it, until it is idle."""

@@ -14,6 +14,8 @@ import struct
 from collections.abc import Coroutine
 from typing import Any
 
+from ..host.acceptor import Acceptor
+
 _CONNECTIONS = 1024
 _CLIENTS = 1024
 _IDLE = 60.0
@@ -26,30 +28,25 @@ class StreamProxy:
     """TCP: accepts on a bound socket, whose owner closes it after this, and copies both ways."""
 
     def __init__(self, bound: socket.socket, target: Address) -> None:
-        self._bound = bound
         self._target = target
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        bound.setblocking(False)
         # Accepted connections inherit it: their TIME_WAIT must not keep the next engine out.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.listen(128)
-        self._loop.add_reader(bound, self._accept)
+        self._acceptor = Acceptor(bound, self._accepted, f"published on [{target[0]}]:{target[1]}")
 
     def close(self) -> None:
         """Accept no more and end the connections there are."""
-        self._loop.remove_reader(self._bound)
+        self._acceptor.close()
         for task in self._tasks:
             task.cancel()
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            client, _ = self._bound.accept()
-            client.setblocking(False)
-            if len(self._tasks) >= _CONNECTIONS:
-                client.close()
-            else:
-                _keep(self._tasks, self._connection(client))
+    def _accepted(self, client: socket.socket) -> None:
+        if len(self._tasks) >= _CONNECTIONS:
+            client.close()
+        else:
+            _keep(self._tasks, self._connection(client))
 
     async def _connection(self, client: socket.socket) -> None:
         """One connection, until both sides have said their last."""

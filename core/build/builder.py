@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,13 +20,15 @@ from ..context import Context
 from ..filters import Filters
 from ..registry.crew import outlast
 from ..types import Json
-from . import contexts, lint, stages, usage
+from . import contexts, findings, lint, stages, usage
 from .mountlocks import MountLocks
 from .parser import Dockerfile
 from .report import Report, Send
 from .request import Request
 from .solving import Solver
 from .tree import Sums, Tree
+
+_log = logging.getLogger(__name__)
 
 # How long secrets that were sent ahead wait for their build.
 _SECRETS_SECONDS = 600
@@ -65,13 +68,19 @@ class Builder:
             ) from None
 
     async def recover(self) -> None:
-        """At the engine's start: take away the containers and files of builds that died with it."""
+        """At the engine's start: take away the containers and files of builds that died with it.
+
+        What cannot be taken away now is told in the log and tried again at the next start.
+        """
         for container in self._context.roster.all():
             if container.build:
-                with contextlib.suppress(BayError):
-                    await removal.remove(self._context, container, force=True, volumes=True)
-        await offload(self._context.store.trash.put, self._jobs())
-        await offload(files.remove_tree, self._context.options.run_root / "build")
+                await _attempt(
+                    f"container {container.id[:12]}",
+                    removal.remove(self._context, container, force=True, volumes=True),
+                )
+        secrets = self._context.options.run_root / "build"
+        await _attempt("its secrets", offload(files.remove_tree, secrets))
+        await _attempt("its files", offload(self._context.store.trash.put, self._jobs()))
 
     async def close(self) -> None:
         """End every build and wait for its undo."""
@@ -114,20 +123,8 @@ class Builder:
             return await self._lint(request, tree, file)
 
     async def _lint(self, request: Request, tree: Tree, file: Dockerfile) -> list[lint.Finding]:
-        plan = stages.plan(file, request.build_args, request.target, request.contexts)
-        bases = await offload(self._variables, plan)
-        return lint.check(lint.Look(file, plan, tree.ignore, request.build_args, bases))
-
-    def _variables(self, plan: stages.Plan) -> dict[int, set[str]]:
-        """The names that the base images which are here set, by the number of their stage."""
-        found = {}
-        for stage in plan.stages:
-            if stage.base_stage is None:
-                with contextlib.suppress(BayError):
-                    image = self._context.store.images.resolve(stage.base)
-                    pairs = (image.config.get("config") or {}).get("Env") or []
-                    found[stage.index] = {pair.partition("=")[0] for pair in pairs}
-        return found
+        plan = await stages.plan_of(request, file)
+        return await findings.of(self._context.store, request, tree, file, plan)
 
     async def cancel(self, cancel_id: str) -> None:
         """End the build that was started under `cancel_id`, and wait for its undo.
@@ -190,3 +187,11 @@ class Builder:
         return await usage.prune(
             self._context, self._locks, all_=all_, keep=keep, filters=filters, dry_run=dry_run
         )
+
+
+async def _attempt(what: str, work: Awaitable[object]) -> None:
+    """One item of the recovery: what stands in its way keeps neither the others nor the engine."""
+    try:
+        await work
+    except Exception as error:  # the border: whatever it is, the engine starts
+        _log.warning("a build that died left %s, which stays for now: %s", what, error)

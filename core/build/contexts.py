@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import posixpath
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ...host.errors import InvalidError, NotFoundError
 from ...host.ignore import Ignore
-from ...host.inroot import open_inside, read_inside
+from ...host.inroot import below_root, open_inside, read_inside
+from ...host.threads import offload_long
 from ...storage.applier import Applier
 from ...storage.inflate import Source, inflate
 from ...storage.tarstream import TarStream
@@ -25,6 +25,7 @@ from .request import Request
 from .tree import Sums, Tree
 
 _MOST = 16 << 20
+_LARGE = 64 << 10
 # Where a client that cannot be seen into sends the folders of named contexts.
 _SENT = ".bayplan-contexts"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
@@ -53,7 +54,9 @@ async def receive(
     name = request.dockerfile or "Dockerfile"
     if text is None:
         text, name = _read(root, name)
-    file = parse(text, name)
+    # A thread's turn costs as much as reading a file of the usual size.
+    is_large = len(text) > _LARGE
+    file = await offload_long(parse, text, name) if is_large else parse(text, name)
     ignore = _ignore(root, name)
     return Tree(root, "build context", ignore, sums=sums), file
 
@@ -136,7 +139,7 @@ def _apply(stream: Inflow, root: Path, cancel: Cancel) -> None:
 
 def _read(root: Path, name: str) -> tuple[str, str]:
     """The Dockerfile's text and the name it was found by."""
-    clean = posixpath.normpath("/" + name)[1:]
+    clean = below_root(name)
     names = [clean, "dockerfile"] if clean == "Dockerfile" else [clean]
     for one in names:
         data = read_inside(root, one, _MOST)
@@ -158,7 +161,7 @@ def _read(root: Path, name: str) -> tuple[str, str]:
 
 def _ignore(root: Path, name: str) -> Ignore:
     """The ignore file of this very Dockerfile, else the context's."""
-    own = f"{posixpath.normpath('/' + name)[1:]}.dockerignore" if name else ""
+    own = f"{below_root(name)}.dockerignore" if name else ""
     for path in filter(None, (own, ".dockerignore")):
         data = read_inside(root, path, _MOST)
         if data is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...host.errors import InvalidError
+from ...host.inroot import below_root
 from ...storage.inflate import Source, inflate, is_compressed
 from ...storage.tarmembers import joined
 from ...storage.tarstream import TarStream
@@ -122,8 +123,7 @@ class Destination:
     @classmethod
     def of(cls, below: Below, workdir: str, text: str) -> Destination:
         """`text` seen from the working directory."""
-        path = posixpath.normpath(posixpath.join("/", workdir, text))
-        path = "/" + path.lstrip("/")
+        path = "/" + below_root(posixpath.join(workdir, text))
         real = below.real(os.fsencode(path[1:]))
         says = text.endswith(("/", "/.", "/..")) or text in (".", "..")
         return cls(path, real, says or below.is_folder(real))
@@ -143,7 +143,7 @@ def select(
     """
     pivot = ""
     if flags.parents and "/./" in source:
-        pivot = posixpath.normpath("/" + source.partition("/./")[0])[1:]
+        pivot = below_root(source.partition("/./")[0])
     found = tree.find(source)
     if (many or len(found) > 1) and not destination.is_folder:
         raise InvalidError(

@@ -5,7 +5,6 @@ The rules and their names are those of Docker's build checks.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 
 from ...host.errors import InvalidError
 from ...host.ignore import Ignore
+from ...host.inroot import below_root
 from .. import configchanges, words
 from .parser import Dockerfile, Instruction
 from .stages import PROXIES, Plan, Stage, platform_arguments
@@ -206,6 +206,7 @@ def _bases(look: Look) -> Iterator[Found]:
 
 
 def _forms(look: Look) -> Iterator[Found]:
+    shells = {s.index for s in look.plan.stages if any(one.name == "SHELL" for one in s.steps)}
     for stage, one in _each(look):
         if one.name == "MAINTAINER":
             yield (
@@ -222,8 +223,8 @@ def _forms(look: Look) -> Iterator[Found]:
                 one,
                 one.spelled,
             )
-        own_shell = any(other.name == "SHELL" for other in stage.steps)
-        if one.name in _SHELLY and one.words is None and one.text and not own_shell:
+        plain = one.words is None and one.text and stage.index not in shells
+        if one.name in _SHELLY and plain:
             yield (
                 "JSONArgsRecommended",
                 f"JSON arguments recommended for {one.name} to prevent unintended behavior "
@@ -346,7 +347,7 @@ def _ignored(look: Look) -> Iterator[Found]:
             continue
         parts = list(one.words) if one.words is not None else one.text.split()
         for source in parts[:-1]:
-            clean = posixpath.normpath("/" + source)[1:]
+            clean = below_root(source)
             plain = clean and not re.search(r"[*?\[$<]", clean) and "://" not in source
             if plain and look.ignore.ignores(clean):
                 yield (

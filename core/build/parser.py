@@ -22,6 +22,10 @@ _JSON = frozenset(("ADD", "CMD", "COPY", "ENTRYPOINT", "RUN", "SHELL", "VOLUME",
 _WITH_HEREDOCS = frozenset(("ADD", "COPY", "RUN"))
 
 
+# Lines: some hundred stages or a thousand steps are planned in a millisecond.
+LARGE = 1000
+
+
 @dataclass(frozen=True)
 class Instruction:
     """One instruction: `name` in capitals, its `flags` (`--from=x`), the rest as `text`.
@@ -57,6 +61,11 @@ class Dockerfile:
     def escape(self) -> str:
         """The letter that escapes and continues lines."""
         return self.directives.get("escape", "\\")
+
+    @property
+    def is_large(self) -> bool:
+        """Whether looking it over takes longer than the event loop may stand still."""
+        return len(self.source.lines) > LARGE
 
     def error(self, instruction: Instruction, reason: str, token: str = "") -> DockerfileError:
         """An error at an instruction, or at the first place of `token` in it."""

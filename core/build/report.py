@@ -94,6 +94,12 @@ class Report:
         elif not self._quiet:
             self._send({"stream": f"{text}\n"})
 
+    def warning(self, rule: str, message: str, line: int, column: int) -> None:
+        """A finding of the linter, at its place in the Dockerfile."""
+        event = {"type": "warning", "rule": rule, "message": message, "line": line}
+        if self._details:
+            self._send({"aux": {"bay": {**event, "column": column}}})
+
     def plan(self, file: str, stages: list[tuple[int, str, int]]) -> None:
         """What is to be done: (number, name, count of steps) of each stage, in order."""
         self._transcript.order([number for number, _, _ in stages])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...host import clock, syscalls
 from ...host.errors import NoSpaceError, NotFoundError
+from ...host.inroot import below_root
 from ...host.threads import offload, offload_long
 from ...storage import treetar
 from ...storage.images import Image
@@ -191,7 +192,7 @@ def _layer(job: Job, snapshot: str) -> str | None:
 def _clear_targets(upper: Path, below: Below, mounts: list[Json]) -> None:
     """Take away the places that the runtime made for mounts, unless the stage has them."""
     for mount in mounts:
-        path = os.path.normpath(mount["Target"]).lstrip("/")
+        path = below_root(mount["Target"])
         while path:
             raw = os.fsencode(path)
             if below.lstat(below.real(raw)) is not None:

@@ -15,7 +15,7 @@ from .. import commit
 from ..containers import Containers
 from ..context import Context
 from ..types import Json
-from . import contexts, copying, stages
+from . import contexts, copying, findings, stages
 from .job import Job
 from .mountlocks import MountLocks
 from .named import key_of
@@ -55,7 +55,7 @@ class Solver:
     async def solve(self, tree: Tree, file: Dockerfile, undo: AsyncExitStack) -> str:
         """Build the target stage and all it needs; the image's id."""
         request, report = self._request, self._report
-        plan = stages.plan(file, request.build_args, request.target, request.contexts)
+        plan = await stages.plan_of(request, file)
         self._undo = undo
         self._job = Job(
             self._identity, request, self._context, report, self._folder, undo, self._locks,
@@ -71,6 +71,9 @@ class Solver:
             report.flush()
             raise
         self._warn_unused(file)
+        if request.details and not request.quiet:
+            for one in await findings.of(self._context.store, request, tree, file, plan):
+                report.warning(one.rule, one.message, one.line, one.column)
         return await self._finish(state)
 
     def _count(self) -> None:
@@ -91,8 +94,9 @@ class Solver:
                 f"# syntax={file.directives['syntax']} is ignored: this builder reads the"
                 " Dockerfile itself"
             )
-        for line, text in file.warnings:
-            report.note(f"[Warning] {file.source.name}:{line}: {text}")
+        if not self._request.details:  # else the linter's findings have them
+            for line, text in file.warnings:
+                report.note(f"[Warning] {file.source.name}:{line}: {text}")
 
     async def _run_all(self) -> State:
         """Every needed stage; the first failure ends the others, and is what is raised."""

@@ -8,9 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ...host.errors import InvalidError
+from ...host.threads import offload_long
 from .. import words
 from .named import key_of
 from .parser import NAMES, Dockerfile, Instruction
+from .request import Request
 from .runflags import mount_sources
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
@@ -91,10 +93,13 @@ def plan(
     values = platform_arguments()
     arguments: dict[str, str] = {}
     stages: list[Stage] = []
+    names: dict[str, int] = {}
     for one in file.instructions:
         check_name(file, one)
         if one.name == "FROM":
-            stages.append(_stage(file, one, stages, {**values, **arguments}))
+            stages.append(_stage(file, one, len(stages), names, {**values, **arguments}))
+            if stages[-1].name:
+                names[stages[-1].name] = stages[-1].index
         elif stages:
             stages[-1].steps.append(one)
         elif one.name == "ARG":
@@ -117,6 +122,12 @@ def plan(
         result.target = _target(stages, target)
     result.needed = _closure(stages, result.target)
     return result
+
+
+async def plan_of(request: Request, file: Dockerfile) -> Plan:
+    """The plan of a build; in a thread when the file is large. Raises DockerfileError."""
+    arguments = file, request.build_args, request.target, request.contexts
+    return await offload_long(plan, *arguments) if file.is_large else plan(*arguments)
 
 
 def check_name(file: Dockerfile, one: Instruction) -> None:
@@ -166,7 +177,11 @@ def _global(
 
 
 def _stage(
-    file: Dockerfile, one: Instruction, stages: list[Stage], values: Mapping[str, str]
+    file: Dockerfile,
+    one: Instruction,
+    index: int,
+    names: Mapping[str, int],
+    values: Mapping[str, str],
 ) -> Stage:
     parts = one.text.split()
     if len(parts) not in (1, 3) or (len(parts) == 3 and parts[1].upper() != "AS"):
@@ -186,9 +201,7 @@ def _stage(
     base = _expand(file, one, parts[0], values)
     if not base:
         raise file.error(one, f"base name ({parts[0]}) should not be blank", parts[0])
-    found = [stage.index for stage in stages if stage.name and stage.name == base.lower()]
-    index = len(stages)
-    return Stage(index, name, one, base, found[-1] if found else None, platform)
+    return Stage(index, name, one, base, names.get(base.lower()), platform)
 
 
 def _expand(file: Dockerfile, one: Instruction, text: str, values: Mapping[str, str]) -> str:

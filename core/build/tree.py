@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...host.errors import InvalidError, NotFoundError
 from ...host.ignore import Ignore, Matcher, State, matcher
-from ...host.inroot import open_inside
+from ...host.inroot import below_root, open_inside
 from ...storage.attributes import get_xattrs
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -91,7 +91,7 @@ class Tree:
 
         Raises NotFoundError when a path without wildcards is not there.
         """
-        clean = os.path.normpath("/" + source).lstrip("/")
+        clean = below_root(source)
         if not _WILD.search(clean):
             return [self._one(clean, source)]
         found: list[Found] = []

@@ -112,6 +112,27 @@ def test_kill_9_in_mid_build(
     assert done.returncode == 0 and done.stderr.count("CACHED") == 1, done.stderr
 
 
+def test_one_leftover_that_stays_keeps_neither_the_others_nor_the_engine(
+    fresh_engine: Callable[[], EngineProcess],
+) -> None:
+    """What is mounted in a dead build's folder can't be deleted; the next start does it."""
+    it = fresh_engine()
+    it.kill9()
+    stuck, other = it.run_root / "build" / "dead", it.root / "build" / "jobs" / "dead"
+    stuck.mkdir(parents=True)
+    other.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", stuck], check=True)
+    try:
+        it.start()
+        assert not other.exists()
+        assert "a build that died left its secrets" in it.log.read_text()
+    finally:
+        subprocess.run(["umount", stuck], check=True)
+    it.stop()
+    it.start()
+    assert not stuck.exists()
+
+
 def test_kill_9_while_a_layer_is_written(
     fresh_engine: Callable[..., EngineProcess], busybox_image: str, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +66,24 @@ def test_one_that_cannot_be_mounted_is_run_itself(tmp_path: Path, program: str) 
     pinned = Pinned(program, tmp_path / "nowhere" / "place")
     pinned.open()
     assert pinned.path == program
+
+
+def test_a_mount_that_may_not_be_undone_stays(tmp_path: Path, program: str) -> None:
+    """EPERM, of an engine that may mount nothing: the program is run itself, and it goes on."""
+    place = tmp_path / "place"
+    Pinned(program, place).open()
+    code = (
+        "import sys; from pathlib import Path; from bayplan.host.pinned import Pinned;"
+        "one = Pinned(sys.argv[1], Path(sys.argv[2])); one.open(); print(one.path)"
+    )
+    argv = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
+    argv += [sys.executable, "-c", code, program, str(place)]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    finally:
+        Pinned(program, place).close()
+    assert (done.stdout.strip(), done.returncode) == (str(program), 0), done.stderr
+    assert "cannot be unmounted" in done.stderr
 
 
 def test_an_engine_has_one_mount_while_it_runs(

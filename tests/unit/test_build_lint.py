@@ -37,6 +37,7 @@ def found(text: str, ignored: str = "") -> list[tuple[str, int]]:
         ("FROM a\nWORKDIR x\n", "WorkdirRelativePath", 2),
         ("FROM a\nCOPY $UNSET /x\n", "UndefinedVar", 2),
         ("FROM a\nCOPY drop /x\n", "CopyIgnoredFile", 2),
+        ("FROM a\nCOPY //drop /x\n", "CopyIgnoredFile", 2),
         ("FROM a\nRUN x \\\n\n y\n", "NoEmptyContinuation", 3),
     ],
 )

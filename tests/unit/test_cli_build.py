@@ -92,6 +92,22 @@ def test_progress_on_a_terminal_leaves_a_line_for_each_step() -> None:
     assert out.getvalue().endswith(" ✓ [s 2/2] CMD (cached)\n")
 
 
+@pytest.mark.parametrize("style", ["plain", "tty", "quiet", "rawjson"])
+def test_a_build_ends_with_the_linter_s_findings_in_short(style: str) -> None:
+    """As BuildKit's clients do; not when nothing or JSON is to be shown, nor after a failure."""
+    warning = {"type": "warning", "rule": "StageNameCasing", "message": "m", "line": 3, "column": 1}
+    out = io.StringIO()
+    buildprogress.show([{"aux": {"bay": warning}}, {"aux": {"ID": "sha256:1"}}], out, style)
+    said = (
+        "\n 1 warning found (bay build --check shows the lines):\n - StageNameCasing: m (line 3)\n"
+    )
+    assert (said in out.getvalue()) == (style in ("plain", "tty"))
+    out = io.StringIO()
+    with pytest.raises(CodedError):
+        buildprogress.show([{"aux": {"bay": warning}}, {"error": "no"}], out, style)
+    assert "found" not in out.getvalue()
+
+
 def test_a_failure_has_the_code_of_the_step() -> None:
     failed = {"error": "no", "errorDetail": {"code": 7, "message": "no"}}
     with pytest.raises(CodedError) as caught:
