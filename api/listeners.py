@@ -10,10 +10,12 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..host.acceptor import Acceptor
 from ..host.errors import BayError, ConflictError, InvalidError
 from ..host.tlscarrier import TlsCarrier, linger
 
@@ -23,8 +25,10 @@ TLS_PORT = 2376
 BACKLOG = 512
 # Of sockaddr_un's 108 bytes (unix(7)), what the temporary name before the rename leaves.
 LONGEST_PATH = 94
-# Handshakes and connections at once: each has a thread, and strangers may knock.
+# Connections at once with a certificate, and without one yet: each has a thread, and strangers
+# may knock and then say nothing.
 LARGEST_CROWD = 256
+LARGEST_QUEUE = 64
 _TCP = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -57,10 +61,10 @@ class Certificates:
         return context
 
 
-def _why(error: OSError) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).lower().replace("_", " ")
-    return error.strerror or str(error)
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,9 @@ class TlsDoor:
         self._socket.setblocking(False)
         self._context = context
         self._places = threading.BoundedSemaphore(LARGEST_CROWD)
+        # Who has shown no certificate yet, and from where; the oldest first.
+        self._queue: dict[socket.socket, str] = {}
+        self._lock = threading.Lock()
 
     @property
     def address(self) -> str:
@@ -205,35 +212,73 @@ class TlsDoor:
             except RuntimeError:  # the engine has ended meanwhile
                 plain.close()
 
-        while True:
+        def knocks(outer: socket.socket) -> None:
             try:
-                outer, address = await loop.sock_accept(self._socket)
-            except OSError as error:
+                name = str(outer.getpeername()[0])
+                self._enqueue(outer, name)
+                work = threading.Thread(
+                    target=self._receive, args=(outer, name, arrived), daemon=True, name="tls"
+                )
+                work.start()
+            except (OSError, RuntimeError) as error:  # gone already; no room for a thread
                 log.warning("a connection could not be taken: %s", error)
-                await asyncio.sleep(0.1)  # out of descriptors: others will be free soon
-                continue
-            if not self._places.acquire(blocking=False):
-                log.warning("%s is turned away: %d connections", address[0], LARGEST_CROWD)
+                self._dequeue(outer)
                 outer.close()
-                continue
-            threading.Thread(
-                target=self._receive, args=(outer, address[0], arrived), daemon=True, name="tls"
-            ).start()
+
+        acceptor = Acceptor(self._socket, knocks, self.address)
+        try:
+            await loop.create_future()
+        finally:
+            acceptor.close()
+
+    def _enqueue(self, outer: socket.socket, name: str) -> None:
+        """Let one more knock; where too many do, the oldest of the most pushing address goes.
+
+        So nobody keeps others out by connections that never come to a certificate.
+        """
+        with self._lock:
+            if len(self._queue) >= LARGEST_QUEUE:
+                pushing, count = Counter(self._queue.values()).most_common(1)[0]
+                oldest = next(one for one, whose in self._queue.items() if whose == pushing)
+                log.info("%s is turned away: it knocks %d times at once", pushing, count)
+                del self._queue[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # its thread closes it
+            self._queue[outer] = name
+
+    def _dequeue(self, outer: socket.socket) -> None:
+        with self._lock:
+            self._queue.pop(outer, None)
 
     def _receive(
         self, outer: socket.socket, name: str, arrived: Callable[[socket.socket], None]
     ) -> None:
         try:
+            self._let_in(outer, name, arrived)
+        finally:
+            self._dequeue(outer)
+
+    def _let_in(
+        self, outer: socket.socket, name: str, arrived: Callable[[socket.socket], None]
+    ) -> None:
+        has_place = False
+        try:
             outer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             outer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             carrier = TlsCarrier(outer, self._context, server_side=True)
             carrier.handshake()
+            has_place = self._places.acquire(blocking=False)
+            if not has_place:
+                log.warning("%s is turned away: %d connections", name, LARGEST_CROWD)
+                outer.close()
+                return
             plain = carrier.start(self._places.release)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
+            if has_place:
+                self._places.release()
             log.info("no TLS with %s: %s", name, _why(error))
             linger(outer)  # so that the alert arrives, which says why
             outer.close()
-            self._places.release()
             return
         plain.setblocking(False)
         arrived(plain)

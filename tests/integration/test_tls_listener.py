@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -161,6 +162,16 @@ def test_who_shows_no_certificate_of_the_ca_gets_nothing(remote: Remote) -> None
     assert stranger.returncode == 1 and "TLS: tlsv1 alert unknown ca" in stranger.stderr
     assert "Traceback" not in stranger.stderr
     assert remote.run("ps").returncode == 0
+
+
+def test_who_knocks_and_says_nothing_keeps_nobody_out(remote: Remote) -> None:
+    """More connections than the engine has places for, none with a certificate: others get in."""
+    host, _, port = remote.address.removeprefix("tcp://").rpartition(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(socket.create_connection((host.strip("[]"), int(port))))
+        done = remote.run("ps")
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_client_checks_the_engine_too(remote: Remote, tmp_path: Path) -> None:
