@@ -1,7 +1,7 @@
-"""`docker exec`: more processes in a running container, each under a conmon of its own.
+"""`docker exec`: more processes in a running container.
 
-An exec is a record in memory until it is started; then it has a folder in the container's bundle,
-and a conmon that holds its streams and tells its exit code. It survives its client, and the engine
+An exec is a record in memory until it is started. Then crun holds it (child.py), or a conmon where
+it has a terminal or the runtime is runc (conmonexec.py). It survives its client, and the engine
 too, but an engine that comes back knows nothing of it: as with Docker, execs are not persistent.
 """
 
@@ -11,25 +11,23 @@ import asyncio
 import json
 import logging
 import secrets
-import shutil
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..host import migration, process
-from ..host.errors import BayError, ConflictError, InvalidError, NotFoundError
-from ..host.files import read_text, write_json
+from ..host.errors import ConflictError, InvalidError, NotFoundError
 from ..host.threads import offload
-from . import commandcheck, specprocess
-from .console import Console, Session
+from . import specprocess
+from .child import Child
+from .conmonexec import ConmonExec
 from .events import Events
 from .options import Options
+from .output import Output, Session
 from .runtime import Runtime
-from .runtimeerrors import explain
-from .supervisor import Supervisor
 from .types import Container, Json
 
 T = TypeVar("T")
@@ -53,18 +51,33 @@ class Exec:
     exit_code: int | None = None
     ended_at: float = 0.0
     size: tuple[int, int] | None = None
-    console: Console | None = None
+    output: Output | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def folder(self) -> Path:
-        """Where its conmon has its files."""
-        return self.container.bundle / "execs" / self.id
 
     @property
     def quiet(self) -> bool:
         """Whether it is a health check's: those make no events of their own."""
         return bool(self.config.get("Probe"))
+
+
+class Run(Protocol):
+    """What holds one exec from its start to its end: a `Child`, or a `ConmonExec`."""
+
+    async def begin(self, make: Callable[[], Json]) -> Output | None:
+        """Start it on the OCI `process` that `make` gives; its streams, of which nothing is lost
+        that is looked at before the next await."""
+
+    async def pid(self) -> int:
+        """The pid on the host, once it runs; 0 when that was not told. Raises as `Execs.start`."""
+
+    async def code(self) -> int | None:
+        """The exit code, once it has ended; None when that is not known."""
+
+    async def abort(self) -> None:
+        """End it, at whatever point it is, and `close`."""
+
+    async def close(self) -> None:
+        """Leave nothing of it."""
 
 
 class Execs:
@@ -106,10 +119,7 @@ class Execs:
         _check_running(found.container)
         found.running = True
         found.size = size or found.size or _asked_size(found.config)
-        conmon = Supervisor(
-            self._arguments(found, detach), found.folder, found.folder / "conmon.pid"
-        )
-        launching = self._spawn(self._launch(found, conmon, detach))
+        launching = self._spawn(self._launch(found, self._run_of(found, detach)))
         try:
             session = await asyncio.shield(launching)
         except asyncio.CancelledError:
@@ -132,92 +142,61 @@ class Execs:
             await self.kill(found.id)
             await found.ended.wait()
 
-    async def _launch(self, found: Exec, conmon: Supervisor, detach: bool) -> Session | None:
+    def _run_of(self, found: Exec, detach: bool) -> Run:
+        """What is to hold it. Only crun tells the pid through a pipe."""
+        config, container = found.config, found.container
+        tty, stdin = bool(config.get("Tty")), bool(config.get("AttachStdin")) and not detach
+        if self._runtime.name != "crun" or tty:
+            return ConmonExec(
+                self._runtime,
+                container,
+                found.id,
+                _rootfs(container),
+                attach=not detach,
+                tty=tty,
+                stdin=stdin,
+            )
+        streams = () if detach else (1, 2)
+        return Child(self._runtime, container.id, _rootfs(container), streams, stdin)
+
+    async def _launch(self, found: Exec, run: Run) -> Session | None:
         try:
             with migration.hurried():
-                session = await self._steps(found, conmon, detach)
+                session = await self._steps(found, run)
         except BaseException as error:
-            await asyncio.shield(self._spawn(self._abort(found, conmon)))
+            await asyncio.shield(self._spawn(run.abort()))
             self._end(found, getattr(error, "code", 126))
             raise
-        self._spawn(self._follow(found, conmon))
+        self._spawn(self._follow(found, run))
         return session
 
-    async def _steps(self, found: Exec, conmon: Supervisor, detach: bool) -> Session | None:
-        await migration.outside(self._prepare, found, conmon, not detach)
-        conmon.begin()
+    async def _steps(self, found: Exec, run: Run) -> Session | None:
+        found.output = await run.begin(lambda: self._specification(found))
         session = None
-        if not detach:
-            # conmon has its socket now and waits again: what is connected here misses nothing.
-            if (await conmon.attached()).get("data") != 0:
-                raise BayError(f"conmon has no attach socket for exec {found.id[:12]}")
-            tty, stdin = bool(found.config.get("Tty")), bool(found.config.get("AttachStdin"))
-            found.console = await Console.open(found.folder, tty, stdin_once=True)
-            session = found.console.session(stdin, patient=True)
-            conmon.go()
-        answer = await conmon.answer()
-        found.pid = int(answer.get("data", -1))
-        if found.pid <= 0:
-            log = await offload(read_text, found.folder / "oci.log", "")
-            said = str(answer.get("message") or "")
-            raise explain(log, said, found.config["Cmd"], "exec")
+        if found.output is not None:
+            # Before anything is read: it sees all.
+            session = found.output.session(bool(found.config.get("AttachStdin")), patient=True)
+        found.pid = await run.pid()
         found.pid_started = process.start_time(found.pid)
-        if found.console is not None:
-            found.console.watch_process(found.pid)
+        if found.output is not None and found.pid:
+            found.output.watch_process(found.pid)
             if found.size and found.config.get("Tty"):
-                await found.console.resize(*found.size)
+                await found.output.resize(*found.size)
         return session
 
-    def _arguments(self, found: Exec, detach: bool) -> list[str]:
-        folder = found.folder
-        argv = [self._runtime.conmon, "--api-version", "1", "-c", found.container.id]
-        argv += ["-u", found.id, "-n", found.container.name, "-b", str(folder)]
-        argv += ["-p", str(folder / "pidfile"), "-P", str(folder / "conmon.pid")]
-        argv += ["-e", "--exec-process-spec", str(folder / "process.json"), "-l", "none"]
-        argv += ["--full-attach"]
-        if not detach:
-            argv.append("--exec-attach")
-        if found.config.get("Tty"):
-            argv.append("-t")
-        if found.config.get("AttachStdin") and not detach:
-            argv.append("-i")
-        return argv + self._runtime.conmon_args(folder / "oci.log", create=False)
-
-    def _prepare(self, found: Exec, conmon: Supervisor, attach: bool) -> None:
-        """Write what conmon is to run, and start it."""
-        found.folder.mkdir(mode=0o700, parents=True)
-        spec = json.loads((found.container.bundle / "config.json").read_text(encoding="utf-8"))
-        # What the container's processes see, mounts included, is what users are looked up in.
-        rootfs = Path(f"/proc/{found.container.state.pid}/root")
-        value = specprocess.exec_process(
-            found.container, spec["process"], found.config, rootfs, found.size
+    def _specification(self, found: Exec) -> Json:
+        """The OCI `process`; blocks."""
+        container = found.container
+        spec = json.loads((container.bundle / "config.json").read_text(encoding="utf-8"))
+        return specprocess.exec_process(
+            container, spec["process"], found.config, _rootfs(container), found.size
         )
-        commandcheck.check(rootfs, value["args"], value["env"], value["cwd"], "exec")
-        write_json(found.folder / "process.json", value)
-        conmon.spawn(attach=attach)
 
-    async def _follow(self, found: Exec, conmon: Supervisor) -> None:
+    async def _follow(self, found: Exec, run: Run) -> None:
         """Wait for its end, and clean up behind it."""
-        answer: Json = {}
-        try:
-            answer = await conmon.answer()
-        except (OSError, ValueError) as error:
-            _log.warning("exec %s: its exit code is not known: %s", found.id[:12], error)
-        finally:
-            conmon.release()
-        code = answer.get("exit_code", answer.get("data"))
-        if found.console is not None:
-            await found.console.ended.wait()
-            found.console.close()
-        self._end(found, _KILLED if code is None else int(code))
-        await offload(shutil.rmtree, found.folder, ignore_errors=True)
-
-    async def _abort(self, found: Exec, conmon: Supervisor) -> None:
-        if found.console is not None:
-            found.console.close()
-        await conmon.settle()
-        await offload(conmon.kill)
-        await offload(shutil.rmtree, found.folder, ignore_errors=True)
+        code = await run.code()
+        self._end(found, _KILLED if code is None else code)
+        await run.close()
 
     def _end(self, found: Exec, code: int) -> None:
         found.running, found.exit_code, found.ended_at = False, code, time.monotonic()
@@ -251,8 +230,8 @@ class Execs:
         """Set its terminal's size; before its start, the size it will have."""
         found = self._get(exec_id)
         found.size = (rows, cols)
-        if found.console is not None and found.running:
-            await found.console.resize(rows, cols)
+        if found.output is not None and found.running:
+            await found.output.resize(rows, cols)
 
     def inspect(self, exec_id: str) -> Json:
         """Docker's `ExecInspect`."""
@@ -324,6 +303,11 @@ def _line(found: Exec) -> str:
     """The command as Docker's events have it: one without arguments ends in a space."""
     command = [str(word) for word in found.config["Cmd"]]
     return f"{command[0]} {' '.join(command[1:])}"
+
+
+def _rootfs(container: Container) -> Path:
+    """What the container's processes see, mounts included: users and commands are found there."""
+    return Path(f"/proc/{container.state.pid}/root")
 
 
 def _check_running(container: Container) -> None:

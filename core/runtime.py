@@ -113,6 +113,14 @@ class Runtime:
             result += ["--runtime-arg", arg]
         return result
 
+    def exec_argv(self, container_id: str, spec: str, pid_file: str, log: str) -> list[str]:
+        """The command that runs another process in a container and waits for its end.
+
+        `spec` is the path of its OCI `process`; to `pid_file` its pid is written.
+        """
+        own = [f"--root={self.state_root}", "--log-format=json", f"--log={log}"]
+        return [self.program, *own, "exec", "--pid-file", pid_file, "--process", spec, container_id]
+
     async def start(self, container_id: str, first: Callable[[], None] | None = None) -> None:
         """Let the created process of a container go. Raises BayError with the runtime's words.
 

@@ -15,7 +15,8 @@ from typing import Any
 # Debian's root has sbin in its PATH, a process started by su or cron may not.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_IGNORED_BY_PYTHON = [signal.SIGPIPE, signal.SIGXFSZ]
+# What a child should have back.
+IGNORED_BY_PYTHON = [signal.SIGPIPE, signal.SIGXFSZ]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _spawned(argv: Sequence[str], timeout: float, env: dict[str, str]) -> Finish
         try:
             # What Python ignores, its children should not (subprocess does the same).
             pid = os.posix_spawn(
-                argv[0], list(argv), env, file_actions=actions, setsigdef=_IGNORED_BY_PYTHON
+                argv[0], list(argv), env, file_actions=actions, setsigdef=IGNORED_BY_PYTHON
             )
         finally:
             for _, end in ends:

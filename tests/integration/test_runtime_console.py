@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
-from bayplan.core import console as console_module
+from bayplan.core import output as output_module
 from bayplan.core.runtime import Runtime
 from support.sandbox import Sandbox, make_rootfs, read_all
 
@@ -21,7 +21,7 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
     await runtime.close()
 
 
-async def read_until(session: console_module.Session, words: bytes) -> bytes:
+async def read_until(session: output_module.Session, words: bytes) -> bytes:
     output = b""
     while words not in output:
         packet = await asyncio.wait_for(session.read(), 20)
@@ -119,9 +119,9 @@ async def test_patient_client_loses_nothing(sandbox: Sandbox) -> None:
         assert await sandbox.exit_code(container) == 0
 
 
-async def _stuck(session: console_module.Session) -> None:
+async def _stuck(session: output_module.Session) -> None:
     """Until the console holds the container up for this session."""
-    while session.size <= console_module._BEHIND:  # noqa: ASYNC110 - the console has no event for it
+    while session.size <= output_module._BEHIND:  # noqa: ASYNC110 - the console has no event for it
         await asyncio.sleep(0)
 
 
