@@ -121,6 +121,7 @@ class Child:
         Raises RuntimeFailedError with Docker's sentence and code when it cannot run.
         """
         if pid := await self._told():
+            self._shut("_pid", "_log")
             return pid
         await self.code()
         log = os.pread(self._log, 1 << 16, 0).decode(errors="replace")
@@ -174,11 +175,15 @@ class Child:
 
     async def close(self) -> None:
         """Let go of it."""
-        for fd in (self._pidfd, self._pid, self._log, self._stdin, *self._outputs.values()):
-            if fd >= 0:
+        self._shut("_pidfd", "_pid", "_log", "_stdin")
+        while self._outputs:
+            os.close(self._outputs.popitem()[1])
+
+    def _shut(self, *names: str) -> None:
+        for name in names:
+            if (fd := getattr(self, name)) >= 0:
                 os.close(fd)
-        self._pidfd = self._pid = self._log = self._stdin = -1
-        self._outputs = {}
+            setattr(self, name, -1)
 
 
 def _memory(spec: Json) -> int:

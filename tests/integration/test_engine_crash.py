@@ -14,6 +14,9 @@ from bayplan.host.process import is_alive, start_time
 from support.engine import BAY, EngineProcess
 from support.waiting import wait_until
 
+# More than a pipe takes by default.
+AFTERWARDS = """echo begun; until [ -e /tmp/go ]; do sleep 0.05; done
+head -c 300000 /dev/zero; touch /tmp/after"""
 COUNT = "i=0; while :; do echo $i; i=$((i+1)); usleep 5000; done"
 UNTIL_GO = "while [ ! -e /flag/go ]; do usleep 5000; done; echo gone; exit 7"
 
@@ -44,8 +47,15 @@ def test_containers_outlive_the_engine(
     before = {name: engine.inspect(name) for name in ("counter", "leaver", "shell")}
     pids = {name: one["State"]["Pid"] for name, one in before.items()}
     started = {name: start_time(pid) for name, pid in pids.items()}
-
-    engine.kill9()
+    tmp = Path(f"/proc/{pids['counter']}/root/tmp")
+    # With -H, since a client of the default host would start an engine to ask for the exit code.
+    argv = [BAY, "-H", engine.host, "exec", "counter", "sh", "-c", AFTERWARDS]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as client:
+        assert client.stdout is not None and client.stdout.readline() == b"begun\n"
+        engine.kill9()
+    assert client.returncode == 1
+    (tmp / "go").touch()
+    wait_until((tmp / "after").exists, "the exec's end, though nobody reads its output")
     assert all(is_alive(pids[name], started[name]) for name in pids)
     gone_after = time.time_ns()
     (tmp_path / "go").touch()

@@ -124,6 +124,26 @@ async def test_input_to_its_end(sandbox: Sandbox) -> None:
         assert await read_all(session) == b"300000\n"
 
 
+async def test_all_output_and_no_wait_for_who_stays_behind(sandbox: Sandbox) -> None:
+    """The end is the process's own: a child that keeps its output open is not waited for."""
+    async with started(sandbox) as (execs, container):
+        code, output = await run(execs, container, "head", "-c", "3000000", "/dev/zero")
+        assert (code, len(output)) == (0, 3_000_000)
+        code, output = await run(execs, container, "sh", "-c", "sleep 600 & echo x; exit 4")
+        assert (code, output) == (4, b"x\n")
+
+
+async def test_input_that_nobody_reads(sandbox: Sandbox) -> None:
+    """A writer that waits for room is let go when the process has ended."""
+    async with started(sandbox) as (execs, container):
+        script = {"Cmd": ["sh", "-c", "read x; exit 6"], "AttachStdin": True}
+        key = await execs.create(container, script)
+        session = await execs.start(key, detach=False, tty=False, size=None)
+        assert session is not None
+        await asyncio.wait_for(session.write(b"line\n" + bytes(8 << 20)), 20)
+        assert await asyncio.wait_for(execs.wait(key), 20) == 6
+
+
 async def test_terminal_and_its_size(sandbox: Sandbox) -> None:
     async with started(sandbox) as (execs, container):
         script = (
