@@ -115,6 +115,9 @@ async def test_stop_undo_restart_pause_and_kill(engine: EngineProcess, box: str)
         await becomes(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
         await pilot.press("y")
         await becomes(pilot, lambda: state(engine, box) == "exited", "a kill")
+        await becomes(pilot, lambda: known(pilot, box)["State"] == "exited", "that it is known")
+        await pilot.press("S")
+        await becomes(pilot, lambda: state(engine, box) == "running", "a start")
 
 
 async def test_what_cannot_be_done_now_is_said(engine: EngineProcess, box: str) -> None:
@@ -180,6 +183,11 @@ async def test_remove_a_running_container_by_force(engine: EngineProcess, box: s
         await pilot.press("d")
         await becomes(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
         assert "still runs" in screen(pilot)
+        await pilot.press("n")
+        await becomes(pilot, lambda: len(pilot.app.screen_stack) == 1, "no question any more")
+        assert state(engine, box) == "running"
+        await pilot.press("d")
+        await becomes(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question again")
         await pilot.press("y")
         await becomes(pilot, lambda: not known(pilot, box), "its end")
 

@@ -84,9 +84,12 @@ async def test_a_file_is_viewed_and_copied_out_and_in(
         await pilot.press("u")
         await answer(pilot, str(tmp_path / "in"))
         await until(pilot, lambda: "/made/in" in names(view), "what was copied in")
+        engine.bay("exec", box, "touch", "/made/later", check=True)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "/made/later" in names(view), "what was made meanwhile")
     shown_inside = engine.bay("exec", box, "cat", "/made/in", check=True).stdout
     assert shown_inside == "from outside\n"
-    engine.bay("exec", box, "rm", "/made/in", check=True)
+    engine.bay("exec", box, "rm", "/made/in", "/made/later", check=True)
 
 
 async def test_changes_have_sizes_and_removed_files(engine: EngineProcess, box: str) -> None:
@@ -127,6 +130,14 @@ async def test_a_snapshot_is_taken_and_rolled_back_to(engine: EngineProcess, box
         await answer(pilot, "before")
         path = f"/bay/containers/{box}/files/content?path=/made/greeting"
         await until(pilot, lambda: engine.api("GET", path).body == b"hello\n", "the file as it was")
+        await pilot.press("b")
+        await answer(pilot, f"{box}-then")
+        listed = lambda: engine.bay("ps", "-aq", "--filter", f"name={box}-then").stdout  # noqa: E731
+        await until(pilot, listed, "the branch")
+        await pilot.press("d")
+        await answer(pilot, "before")
+        await until(pilot, lambda: not dialog._rows, "no snapshot")
+        engine.bay("rm", f"{box}-then", check=True)
         engine.bay("start", box, check=True)
 
 

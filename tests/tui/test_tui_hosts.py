@@ -18,7 +18,7 @@ from bayplan.tui.screens.run import Run
 from steps import app_of, screen, until
 from support.engine import EngineProcess
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 pytestmark = [pytest.mark.usefixtures("stillness"), pytest.mark.timeout(300)]
 LIMIT = 60.0
@@ -220,6 +220,14 @@ async def test_one_that_never_answers_is_connecting_and_holds_up_nobody(
             words = screen(pilot)
             assert "no answer yet" in words
             assert "No such file" in words
+            await pilot.press("j", "j", "j", "k")
+            assert pilot.app.screen.query_one(OptionList).highlighted == 2
+            retried = asyncio.Event()
+            stations[1].feed.retry = retried.set  # type: ignore[method-assign] # seen, not done
+            await pilot.press("r")
+            assert retried.is_set()
+            await pilot.press("ctrl+s")
+            await becomes(pilot, lambda: "Only the engine of this machine" in screen(pilot), "why")
     finally:
         server.close()
 

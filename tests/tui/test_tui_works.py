@@ -110,7 +110,18 @@ async def test_closing_a_shell_ends_what_runs_in_it(engine: EngineProcess, cat: 
         await becomes(pilot, lambda: shell_ready(pilot), "a prompt")
         await pilot.press(*"sleep", "space", *"98765", "enter")
         await becomes(pilot, sleeps, "the program")
+        first = shell.session
+        await pilot.press("ctrl+right_square_bracket", "E")
+        await becomes(pilot, lambda: shell.session not in (None, first), "one more shell")
+        second = shell.session
+        await becomes(pilot, lambda: "exec 2 of 2" in screen(pilot), "that there are two")
         await pilot.press("ctrl+right_square_bracket")
+        shell.action_other(1)
+        assert shell.session is first
+        shell.action_other(-1)
+        assert shell.session is second
+        app_of(pilot).main.action_end_session()
+        assert shell.session is first
         app_of(pilot).main.action_end_session()
         await becomes(pilot, lambda: not sleeps(), "its end")
         assert shell.session is None
@@ -235,9 +246,9 @@ async def test_what_is_copied_in_is_never_in_memory_as_a_whole(tmp_path: Path) -
             pass
 
 
-@pytest.mark.parametrize("tab", ["files", "layers", "env", "ports", "health", "happened"])
-async def test_each_tab_has_a_key(tab: str, engine: EngineProcess, cat: str) -> None:
-    key = next(one.keys for one in TABLE if one.name == tab)
+async def test_each_tab_has_a_key(engine: EngineProcess, cat: str) -> None:
+    tabs = ["stats", "processes", "files", "layers", "env", "ports", "health", "happened"]
     async with shown(engine, cat) as pilot:
-        await pilot.press(key)
-        await becomes(pilot, lambda: app_of(pilot).main.detail.tab == tab, tab)
+        for tab in tabs:
+            await pilot.press("escape", next(one.keys for one in TABLE if one.name == tab))
+            await becomes(pilot, lambda tab=tab: app_of(pilot).main.detail.tab == tab, tab)

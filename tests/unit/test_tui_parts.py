@@ -90,6 +90,25 @@ def test_a_query_between_slashes_is_a_regular_expression() -> None:
     assert not matches(first, "/(/")
 
 
+@pytest.mark.parametrize(
+    ("line", "tells"),
+    [
+        ("ValueError: invalid literal", True),
+        ("java.lang.NullPointerException", True),
+        ("time=… level=ERRO msg=x", True),
+        ("connect: Connection refused", True),
+        ("upstream timed out (110)", True),
+        ("open /x: No such file or directory", True),
+        ("wrote /var/log/error_log and stderr", False),
+        ("exceptional failover", False),
+    ],
+)
+def test_what_tells_of_an_error_in_the_logs_of_many_languages(line: str, tells: bool) -> None:
+    buffer = LogBuffer()
+    buffer.feed(1, f"t {line}\n".encode())
+    assert matches(buffer.lines[0], ERRORS) == tells
+
+
 def test_a_query_matches_without_case_unless_it_has_any_and_can_be_inverted() -> None:
     buffer = LogBuffer()
     buffer.feed(1, b"t \x1b[31mError\x1b[0m in api\nt all good\n")

@@ -24,7 +24,11 @@ Place = tuple[int, int]  # a line's number and which of its wrapped rows
 PAINT = 0.05  # seconds between repaints while lines pour in
 CONTEXT = 3  # lines before and after a match
 ALL, ONLY, AMID = range(3)  # every line; those that match; those with the lines around them
-ERRORS = r"/\b(error|err|fatal|panic|exception|failed|cannot|could not)\b/"
+# `ValueError` and `NullPointerException` too, so these may begin within a word.
+ERRORS = (
+    r"/((error|exception)s?|\b(err|erro|fatal|panic|critical|traceback|fail(ed|ure)|cannot|can't"
+    r"|could not|unable to|timed out|refused|denied|no such|segmentation fault))\b/"
+)
 NONE = -(1 << 60)  # the number of no line
 WHO = 6  # colours for the containers of a merged log
 
