@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .cells import Column, Row, Tone, cell
+from . import text
+from .cells import Cell, Column, Row, Tone, cell
 from .dialing import Dialer
 from .feed import Feed
 from .filters import HOST
@@ -33,6 +34,18 @@ COLUMN = Column("host", "HOST", 6, 14)
 _SEPARATOR = "\x1f"
 _PROGRAM = re.compile(r"(^|; )(bay|docker)(?= (?!-H |-c ))")
 _bound: ContextVar[Station | None] = ContextVar("station", default=None)
+
+
+class Faded(dict[str, Cell]):
+    """The cells of a row of a host that is lost: as they last were, in grey."""
+
+    def __init__(self, cells: dict[str, Cell]) -> None:
+        super().__init__()
+        self._cells = cells
+
+    def __missing__(self, key: str) -> Cell:
+        faded = self[key] = tuple((part, "dim") for part, _ in self._cells[key])
+        return faded
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,9 @@ class Station:
     source: Source
     model: Model
     feed: Feed
-    heard: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=time.monotonic)  # when it last was known to be well
+    # Whether what was known of it is not to be seen; until it is back.
+    dismissed: bool = False
 
     @property
     def name(self) -> str:
@@ -91,6 +106,11 @@ class Station:
         """Whether it can be asked for anything."""
         return self.model.link == "up"
 
+    @property
+    def gone(self) -> bool:
+        """Whether all that is known of it is what it once was."""
+        return self.model.link in ("lost", "down")
+
     def addressed(self, command: str) -> str:
         """A command line as it must be typed to mean this host."""
         flag, address = self.place.flag, self.place.address
@@ -100,13 +120,17 @@ class Station:
 
     def own(self, row: Row) -> Row:
         """A row of this host's for a list of all hosts."""
-        row.cells["host"] = cell(self.name, "accent" if self.up else "bad")
+        cells = Faded(row.cells) if self.gone else row.cells
+        cells["host"] = self._since() if self.gone else cell(self.name, "accent")
         row.sort["host"] = (self.name, str(row.sort.get("name", "")))
         labels = {**row.labels, HOST: self.name}
-        text = f"{row.text} {self.name.lower()}"
-        return replace(
-            row, id=self.mark(row.id), text=text, labels=labels, quiet=row.quiet or not self.up
-        )
+        words = f"{row.text} {self.name.lower()}"
+        return replace(row, id=self.mark(row.id), cells=cells, text=words, labels=labels)
+
+    def _since(self) -> Cell:
+        """The host's cell in a row that is only remembered: since when."""
+        since = text.span(time.monotonic() - self.heard)
+        return ((self.name[: COLUMN.limit - 6], "bad"), (f" ✕ {since}", "bad"))
 
     def mark(self, identifier: str) -> str:
         """An object's id as the id of its row."""

@@ -42,9 +42,9 @@ def pair(
 ) -> Iterator[tuple[EngineProcess, EngineProcess]]:
     """Two engines with a container of the same name on each."""
     name = f"twin-{os.getpid()}"
-    words = ("run", "-d", "--name", name, "--stop-signal", "KILL", "starter", "sleep", "9999")
-    engine.bay(*words, check=True)
-    second.bay(*words, check=True)
+    words = ("run", "-d", "--name", name, "--stop-signal", "KILL", "starter", "sh", "-c")
+    engine.bay(*words, "echo said on the first; exec sleep 9999", check=True)
+    second.bay(*words, "echo said on the second; exec sleep 9999", check=True)
     yield engine, second
     engine.bay("rm", "-f", name)
     second.bay("rm", "-f", name)
@@ -138,6 +138,9 @@ async def test_marked_over_two_hosts(pair: tuple[EngineProcess, EngineProcess]) 
         await on(pilot, "h0", name)
         await pilot.press("space")
         await becomes(pilot, lambda: len(main.table("containers").marked) == 2, "two marks")
+        # Their logs are one, each line with its host and container.
+        for words in (f"h0:{name} said on the first", f"h1:{name} said on the second"):
+            await becomes(pilot, lambda words=words: words in screen(pilot), words)
         await pilot.press("s")
         await becomes(pilot, lambda: state(first, name) == "exited", "a stop")
         await becomes(pilot, lambda: state(second, name) == "exited", "the other")
@@ -190,12 +193,28 @@ async def test_one_that_is_killed_does_not_hold_up_the_other(
         assert "✕ h1" in screen(pilot)
         await pilot.press("s")
         await becomes(pilot, lambda: state(first, name) == "exited", "a stop on the other")
-        # What was known of it is still seen, and an action on it says why it can't be.
+        # What was known of it is still seen, in grey, and an action on it says why it can't be.
         await on(pilot, "h1", name)
+        row = main.table("containers").current
+        assert row is not None and row.cells["name"] == ((name, "dim"),)
+        assert row.cells["host"][-1][0].startswith(" ✕ ")
+        main.hide_stopped = True
+        main.redraw("containers")
+        await on(pilot, "h1", name)  # not known to be stopped, so not hidden
+        main.hide_stopped = False
         await pilot.press("r")
         await becomes(pilot, lambda: "Restart failed" in screen(pilot), "the refusal")
+        await pilot.press("at")
+        await becomes(pilot, lambda: isinstance(pilot.app.screen, Hosts), "the hosts")
+        await pilot.press("down", "down", "d")
+        assert "dismissed until it is back" in screen(pilot)
+        await pilot.press("escape")
+        rows = lambda: {fleet.owner(one.id) for one in main.table("containers").rows}  # noqa: E731
+        await becomes(pilot, lambda: rows() == {"h0"}, "no rows of it")
+        assert "h1 lost" not in screen(pilot)
         second.start()
         await becomes(pilot, lambda: gone.up, "its return")
+        await becomes(pilot, lambda: rows() == {"h0", "h1"}, "its rows")
         await becomes(pilot, lambda: "h1 lost" not in screen(pilot), "no word of it")
 
 

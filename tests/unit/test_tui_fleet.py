@@ -56,6 +56,10 @@ def test_a_command_names_its_host() -> None:
 def test_a_row_knows_its_host_and_its_own_id() -> None:
     row = station("far").own(Row("sha256:1 web:1", {"name": cell("web")}, {"name": "web"}, "web"))
     assert (fleet.owner(row.id), fleet.plain(row.id)) == ("far", "sha256:1 web:1")
+    lost = station("far")
+    lost.model.link = "lost"
+    gone = lost.own(Row("1", {"name": cell("web", "bright")}, {}, "web"))
+    assert gone.cells["name"] == cell("web", "dim") and gone.cells["host"][1][0] == " ✕ 0s"
     assert row.cells["host"][0][0] == "far" and "far" in row.text
 
 

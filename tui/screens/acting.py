@@ -74,6 +74,10 @@ class Acting(Screen[None]):
         """The ids of what is marked in a list, else of what the cursor stands on."""
         return self.table(kind).chosen
 
+    def logged(self, kind: str) -> list[str]:
+        """The ids of what has one log: what is marked, else what the cursor stands on."""
+        return self.chosen(kind)
+
     async def ask(self, dialog: ModalScreen[Answer]) -> Answer | None:
         """Show a dialog; its answer."""
         return await self.app.push_screen_wait(dialog)

@@ -34,6 +34,7 @@ from ..verbs import Deed
 from ..widgets.detail import Detail
 from ..widgets.fleet import FleetEvents, FleetLine, FleetPanel
 from ..widgets.hostline import HostLine
+from ..widgets.logs import Logs, Origin
 from .acting import Answer
 from .main import MainScreen
 
@@ -148,8 +149,8 @@ class FleetScreen(MainScreen):
 
     def _heard(self, station: Station, kind: str) -> None:
         """A host's feed changed a part of its model."""
-        if kind in ("samples", "link"):
-            station.heard = time.monotonic()
+        if station.up and kind in ("samples", "link"):
+            station.heard, station.dismissed = time.monotonic(), False
         if not self.is_mounted or not self.query("#containers"):  # the app is ending
             return
         with contextlib.suppress(NoMatches), fleet.bound(station):
@@ -196,9 +197,15 @@ class FleetScreen(MainScreen):
         super()._measure()
         self._show_link()
 
+    def _age(self) -> None:
+        super()._age()
+        if not all(one.up for one in self._seen()):  # the time since it was seen is another
+            self._fill("containers")
+
     def _show_link(self) -> None:
         banner = self.query_one("#banner", Static)
-        lost = [one for one in self.stations if one.health[1] in ("lost", "slow")]
+        troubled = [one for one in self.stations if one.health[1] in ("lost", "slow")]
+        lost = [one for one in troubled if not one.dismissed]
         banner.set_class(bool(lost), "-shown")
         if len(lost) == 1:
             said = lost[0].reason.removesuffix(".")
@@ -221,7 +228,7 @@ class FleetScreen(MainScreen):
         return super()._fitting(kind, [*wanted, "host"] if wanted else None)
 
     def _seen(self) -> list[Station]:
-        return [one for one in self.stations if self.scope in ("", one.name)]
+        return [one for one in self.stations if self.scope in ("", one.name) and not one.dismissed]
 
     def _rows(self, kind: str) -> list[Row]:
         now = self._clock()
@@ -263,6 +270,17 @@ class FleetScreen(MainScreen):
         found = self.table(kind).chosen
         return [fleet.plain(one) for one in found if fleet.owner(one) == name]
 
+    def logged(self, kind: str) -> list[str]:
+        """The ids of what is marked, on whatever hosts, for one log of all of them."""
+        marked = self.table(kind).chosen if kind == "containers" else []
+        owners = {fleet.owner(one) for one in marked}
+        elsewhere = {}
+        for one in marked if len(owners) > 1 else ():
+            station = self.find_station(fleet.owner(one)) or self.station
+            elsewhere[fleet.plain(one)] = Origin(station.source, station.model, station.name)
+        self.detail.query_one(Logs).elsewhere = elsewhere
+        return list(elsewhere) or self.chosen(kind)
+
     def go_to(self, kind: str, identifier: str = "") -> None:
         """Go to a list, and to the row of this host that begins with `identifier`."""
         station = self.station
@@ -303,11 +321,11 @@ class FleetScreen(MainScreen):
         from .hosts import Hosts
 
         name = await self.app.push_screen_wait(Hosts(self.stations, self.scope))
-        if name is None:
-            return
-        self.scope = name
-        found = self.find_station(name)
+        if name is not None:
+            self.scope = name
+        found = self.find_station(name or "")
         if found is not None:
+            found.dismissed = False
             self._turn_to(found)
         for kind in LISTS:
             self._fill(kind)

@@ -25,6 +25,7 @@ class Hosts(ModalScreen[str | None]):
         Binding("escape,q,at", "dismiss(None)", "Close"),
         Binding("a", "dismiss('')", "All"),
         Binding("r", "retry", "Try again", show=False),
+        Binding("d", "dismiss_rows", "Dismiss what was known of it", show=False),
         Binding("ctrl+s", "start", "Start its engine", show=False),
         Binding("j", "down", "Down", show=False),
         Binding("k", "up", "Up", show=False),
@@ -39,7 +40,7 @@ class Hosts(ModalScreen[str | None]):
         """Two lines per host: how it is, and where or why not."""
         with Vertical(classes="dialog menu hosts") as box:
             box.border_title = "Hosts"
-            box.border_subtitle = "↵ only this one · a all · r tries again · esc"
+            box.border_subtitle = "↵ only this one · a all · r tries again · d dismisses · esc"
             yield OptionList(
                 Option(self._all(), id="all"),
                 *(Option(self._about(one), id=f"host-{n}") for n, one in enumerate(self._stations)),
@@ -66,6 +67,7 @@ class Hosts(ModalScreen[str | None]):
     def _about(self, station: Station) -> Content:
         glyph, word, tone = station.health
         shown = " · the only one shown" if station.name == self._scope else ""
+        shown = " · dismissed until it is back" if station.dismissed else shown
         alive, every = running(station)
         engine = engine_name(station.model.version) if station.model.version else ""
         facts = f"{engine} · {alive} of {every} run" if engine else ""
@@ -91,6 +93,15 @@ class Hosts(ModalScreen[str | None]):
         for station in [chosen] if chosen else self._stations:
             if not station.up:
                 station.feed.retry()
+        self._look()
+
+    def action_dismiss_rows(self) -> None:
+        """Show no more what was known of a host that is lost, or show it again."""
+        station = self._chosen()
+        if station is None or station.up:
+            self.notify("Only what is left of a lost host can be dismissed; ↵ shows one alone.")
+            return
+        station.dismissed = not station.dismissed
         self._look()
 
     async def action_start(self) -> None:

@@ -283,7 +283,7 @@ class MainScreen(Lists):
 
     def _follow(self) -> None:
         here = self.under_cursor(self.kind)
-        chosen = self.chosen(self.kind)
+        chosen = self.logged(self.kind)
         if self.kind == "projects":
             found = find(self.model, here) if here else None
             chosen = found.ids if found else []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from textual.binding import Binding
 from textual.markup import escape
@@ -25,7 +25,16 @@ from .pane import Pane
 
 TAIL = 2000  # lines asked for at first
 MERGED = 500  # of each, when several are merged
+PATIENCE = 6.0  # seconds that one of several logs is waited for
 FAR = 200  # pages looked through by one search
+
+
+class Origin(NamedTuple):
+    """Where the log of a container of another host is read, and how that host is called."""
+
+    source: Source
+    model: Model
+    host: str
 
 
 class Logs(LogView, Pane):
@@ -48,6 +57,9 @@ class Logs(LogView, Pane):
         self._source = source
         self._model = model
         self._targets: list[str] = []
+        self.elsewhere: Mapping[
+            str, Origin
+        ] = {}  # by id, where those that are merged are of several hosts
         self._ttys: dict[str, bool] = {}
         self._since = ""
         self._words = ""
@@ -85,16 +97,19 @@ class Logs(LogView, Pane):
             self._worker = self.run_worker(Later(self._serve), group="logs", exclusive=True)
 
     def _called(self, target: str) -> str:
-        summary = self._model.container(target)
-        return container_name(summary) if summary else target[:12]
+        origin = self._origin(target)
+        summary = origin.model.container(target)
+        name = container_name(summary) if summary else target[:12]
+        return f"{origin.host}:{name}" if origin.host else name
+
+    def _origin(self, target: str) -> Origin:
+        return self.elsewhere.get(target) or Origin(self._source, self._model, "")
 
     async def _serve(self) -> None:
         buffer, targets = self.live, self._targets
         try:
-            for target in targets:
-                details: Json = await self._source.get(f"/containers/{target}/json")
-                self._ttys[target] = bool(details["Config"]["Tty"])
             if len(targets) == 1:
+                await self._look_at(targets[0])
                 await self._follow(buffer, targets[0], 0)
             else:
                 await self._merged(buffer, targets)
@@ -104,12 +119,17 @@ class Logs(LogView, Pane):
         buffer.finish()
         self.grew()
 
+    async def _look_at(self, target: str) -> None:
+        details: Json = await self._origin(target).source.get(f"/containers/{target}/json")
+        self._ttys[target] = bool(details["Config"]["Tty"])
+
     async def _follow(self, buffer: LogBuffer, target: str, who: int, begin: str = "") -> None:
         query = {"follow": True, "stdout": True, "stderr": True, "timestamps": True}
         begin = begin or self._since
         place = {"since": begin} if begin else {"tail": TAIL}
         path = f"/containers/{target}/logs"
-        async with self._source.stream("GET", path, {**query, **place}) as pieces:
+        source = self._origin(target).source
+        async with source.stream("GET", path, {**query, **place}) as pieces:
             self.note = "No output yet."
             async for stream, data in parts(pieces, self._ttys[target]):
                 if buffer.feed(stream, data, who):
@@ -119,7 +139,9 @@ class Logs(LogView, Pane):
 
     async def _merged(self, buffer: LogBuffer, targets: list[str]) -> None:
         """The last lines of all by time, then each as it comes."""
-        tails = await asyncio.gather(*(self._last(target) for target in targets))
+        tails = await asyncio.gather(
+            *(self._last(buffer, target, who) for who, target in enumerate(targets))
+        )
         marked = [
             [(one.time, one.stream, who, one.text) for one in t] for who, t in enumerate(tails)
         ]
@@ -128,6 +150,8 @@ class Logs(LogView, Pane):
         self.grew()
         async with asyncio.TaskGroup() as group:
             for who, (target, lines) in enumerate(zip(targets, tails, strict=True)):
+                if target not in self._ttys:  # it could not be asked, which was said
+                    continue
                 begin = after(lines[-1]) if lines else "0"
                 group.create_task(self._quietly(buffer, target, who, begin))
 
@@ -138,12 +162,23 @@ class Logs(LogView, Pane):
             buffer.feed(2, f"- {error}\n".encode(), who)
             self.grew()
 
-    async def _last(self, target: str) -> list[Line]:
+    async def _last(self, buffer: LogBuffer, target: str, who: int) -> list[Line]:
+        """The last lines of one of several; of one that can't be had, why, in their place."""
         place = {"since": self._since} if self._since else {"tail": MERGED}
-        return await self._pages(target).take(**place)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._look_at(target)
+                return await self._pages(target).take(**place)
+        except TimeoutError:
+            error: object = f"no answer for {PATIENCE:.0f} s"
+        except BayError as raised:
+            error = raised
+        self._ttys.pop(target, None)
+        buffer.feed(2, f"- {error}\n".encode(), who)
+        return []
 
     def _pages(self, target: str) -> LogPages:
-        return LogPages(self._source, target, self._ttys[target])
+        return LogPages(self._origin(target).source, target, self._ttys[target])
 
     # --- beyond what is followed
 
@@ -270,12 +305,15 @@ class Logs(LogView, Pane):
             title = "Save the whole log to this file of the machine the screen runs on"
             if self.query_text and self.only != ALL:
                 title = f"Save the lines that match “{self.query_text}” to this file"
+            name = name.replace(":", "-")
             self.app.push_screen(Ask("Save", title, f"{name}.log"), self._save)
 
     def _save(self, path: str | None) -> None:
         if path and path.strip():
             query = self.query_text if self.only != ALL else ""
-            readers = [(self._called(one), self._pages(one)) for one in self._targets]
+            readers = [
+                (self._called(one), self._pages(one)) for one in self._targets if one in self._ttys
+            ]
             to = Path(path.strip()).expanduser()
             self.run_worker(Later(self._write, to, readers, query))
 
