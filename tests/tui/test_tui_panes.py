@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+from bayplan.tui import hostfacts
 from bayplan.tui.dialing import Dialer
 from bayplan.tui.jobs import Job
 from bayplan.tui.logbuffer import LogBuffer
@@ -20,6 +23,7 @@ from bayplan.tui.widgets.inspect import Inspect
 from bayplan.tui.widgets.listing import Listing
 from bayplan.tui.widgets.logs import Logs
 from bayplan.tui.widgets.stats import Stats
+from bayplan.tui.widgets.table import Table
 from replay import Replay, still_app
 from steps import app_of, connected, go_to, screen, until
 from textual.pilot import Pilot
@@ -247,17 +251,29 @@ async def test_a_file_is_searched_where_it_is_viewed(replay: Replay) -> None:
         assert pilot.app.screen is app_of(pilot).main
 
 
-async def test_enter_in_the_host_view_goes_to_the_container(replay: Replay) -> None:
+async def test_enter_in_the_host_view_goes_to_the_container(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a process that is of none it is said."""
+    target = ""
+    read = hostfacts.Reader.read
+
+    def owned(self: hostfacts.Reader) -> hostfacts.Facts:
+        facts = read(self)
+        # This machine runs none of the recording's containers.
+        facts.processes = [replace(one, container=target) for one in facts.processes]
+        return facts
+
+    monkeypatch.setattr(hostfacts.Reader, "read", owned)
     async with shown(replay, "H") as pilot:
         await until(pilot, lambda: isinstance(pilot.app.screen, HostView), "the view")
-        view = pilot.app.screen
-        assert isinstance(view, HostView)
+        table = pilot.app.screen.query_one(Table)
         main = app_of(pilot).main
+        await until(pilot, lambda: table.rows, "processes")
+        await pilot.press("enter")
+        await until(pilot, lambda: "of no container" in screen(pilot), "why not")
         target = main.table("containers").rows[0].id
-        await until(pilot, lambda: view.facts.processes, "processes")
-        for one in view.facts.processes:  # of this machine, which runs none of the recording's
-            object.__setattr__(one, "container", target)
-        view._list()
+        await until(pilot, lambda: table.current and table.current.sort["owner"], "its owner")
         await pilot.press("enter")
         await until(pilot, lambda: pilot.app.screen is main, "the list")
         assert main.under_cursor("containers") == target

@@ -126,6 +126,8 @@ class HostView(ModalScreen[None]):
             go_to: Any = getattr(self.app, "main", None)
             if go_to is not None:
                 go_to.go_to("containers", identifier)
+        elif row is not None:
+            self.notify(f"Process {row.id} is of no container here.", markup=False)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Enter on a process."""
