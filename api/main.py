@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.options import DEFAULT_ROOT, DEFAULT_RUN_ROOT, Options
-from ..host.errors import BayError, ConflictError, InvalidError
+from ..host.errors import BayError, ConflictError, InvalidError, sentence
 from ..host.files import unlink
 from . import listeners
 from .listeners import Listening, TlsDoor
@@ -128,15 +128,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.error("%s", error)
         return 1
     except OSError as error:
-        log.error("the engine cannot run here: %s", _sentence(error))
+        log.error("the engine cannot run here: %s", sentence(error))
         return 1
     return 0
-
-
-def _sentence(error: OSError) -> str:
-    """What an OSError says, the path first; its number helps nobody."""
-    said = error.strerror or str(error)
-    return f"{error.filename}: {said}" if error.filename else said
 
 
 def _allow_descriptors() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..host.acceptor import Acceptor
-from ..host.errors import BayError, NoSpaceError
+from ..host.errors import BayError, NoSpaceError, sentence
 from . import replies, versions
 from .call import Call
 from .router import Route, router, split_version
@@ -138,10 +138,11 @@ class Server:
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                log.warning("%s %s: %s", request.method, request.path, error)
+                return replies.failure(sentence(error), NoSpaceError.status)
             log.exception("%s %s", request.method, request.path)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            said = f"{request.method} {request.path}: {error}"
-            return replies.failure(said, NoSpaceError.status if full else 500)
+            return replies.failure(f"{request.method} {request.path}: {sentence(error)}", 500)
         except Exception as error:  # the border: only a sentence goes out
             log.exception("%s %s", request.method, request.path)
             kind = type(error).__name__

@@ -15,6 +15,9 @@ from .errors import UnreachableError
 from .hosts import Host
 
 TIMEOUT = 60.0  # seconds until the socket must answer; opening a large store takes a while
+# For an engine that is about to serve, or on its way out, and holds the root meanwhile.
+PATIENCE = 10.0
+_HELD = "another engine (process"
 _STEP = 0.01
 
 
@@ -32,8 +35,10 @@ def start_engine(host: Host) -> None:
         )
     os.makedirs(folder, mode=0o755, exist_ok=True)
     with _lock(os.path.join(folder, "engine.start.lock")):
-        if not answers(host.path):
-            _spawn_and_wait(host, os.path.join(folder, "engine.log"))
+        log_path = os.path.join(folder, "engine.log")
+        patience = time.monotonic() + PATIENCE
+        while not answers(host.path) and not _spawn_and_wait(host, log_path, patience):
+            time.sleep(_STEP)
 
 
 def answers(path: str) -> bool:
@@ -67,7 +72,8 @@ def engine_argv(run_root: str) -> list[str]:
     return [*argv, "--root", root] if root else argv
 
 
-def _spawn_and_wait(host: Host, log_path: str) -> None:
+def _spawn_and_wait(host: Host, log_path: str, patience: float) -> bool:
+    """Start one; False when another engine holds the root, before the time `patience`."""
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
         start = os.fstat(log).st_size
@@ -84,14 +90,16 @@ def _spawn_and_wait(host: Host, log_path: str) -> None:
     deadline = time.monotonic() + TIMEOUT
     while not answers(host.path):
         if (code := process.poll()) is not None:
-            raise UnreachableError(
-                f"the engine ended at once (exit code {code}): {_last_line(log_path, start)}"
-            )
+            said = _last_line(log_path, start)
+            if _HELD in said and time.monotonic() < patience:
+                return False
+            raise UnreachableError(f"the engine ended at once (exit code {code}): {said}")
         if time.monotonic() > deadline:
             raise UnreachableError(
                 f"the engine does not answer after {TIMEOUT:.0f} s; its log is {log_path}"
             )
         time.sleep(_STEP)
+    return True
 
 
 def _last_line(path: str, start: int) -> str:

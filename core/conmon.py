@@ -19,7 +19,7 @@ from ..host.errors import RuntimeFailedError
 from ..host.files import read_text, unlink, write_json
 from ..host.threads import complete, offload
 from .runtime import Runtime
-from .runtimeerrors import explain
+from .runtimeerrors import explain, lacking
 from .supervisor import Supervisor
 from .types import Json
 
@@ -56,7 +56,8 @@ def _arguments(runtime: Runtime, launch: Launch) -> list[str]:
     argv = [runtime.conmon, "--api-version", "1", "-c", launch.id, "-u", launch.id]
     argv += ["-n", launch.name, "-b", str(bundle), "-p", str(bundle / "pidfile")]
     argv += ["-P", str(bundle / "conmon.pid"), "--exit-dir", str(launch.exit_dir)]
-    argv += ["--persist-dir", str(bundle), "--full-attach", "-l", log, "--no-sync-log"]
+    # No --persist-dir: conmon gives up, and with it the exit code, when that disk is full.
+    argv += ["--full-attach", "-l", log, "--no-sync-log"]
     if launch.tty:
         argv.append("-t")
     if launch.stdin_open:
@@ -122,9 +123,8 @@ class Creation:
             self._created = True
             return pid
         log = await offload(read_text, self._launch.bundle / "oci.log", "")
-        raise explain(
-            log, str(answer.get("message") or ""), self._spec["process"]["args"], "create"
-        )
+        said = str(answer.get("message") or "") or await offload(lacking, self._launch.bundle)
+        raise explain(log, said, self._spec["process"]["args"], "create")
 
     async def abort(self) -> None:
         """Undo it at whatever point it is: no conmon, process, cgroup or runtime state is left.

@@ -14,7 +14,7 @@ from ..host.threads import offload
 from . import commandcheck
 from .console import Console
 from .runtime import Runtime
-from .runtimeerrors import explain
+from .runtimeerrors import explain, lacking
 from .supervisor import Supervisor
 from .types import Container, Json
 
@@ -99,7 +99,8 @@ class ConmonExec:
         if (pid := int(answer.get("data", -1))) > 0:
             return pid
         log = await offload(read_text, self._folder / "oci.log", "")
-        raise explain(log, str(answer.get("message") or ""), self._args, "exec")
+        said = str(answer.get("message") or "") or await offload(lacking, self._folder)
+        raise explain(log, said, self._args, "exec")
 
     async def code(self) -> int | None:
         """Its exit code once it has ended and all its output is handed on; None: not known."""

@@ -216,6 +216,7 @@ class Containers:
             until=until,
             tail=tail,
             running=lambda: container.state.running and self._known(container),
+            exit_file=self._context.options.run_root / "exits" / container.id,
         )
 
     def _known(self, container: Container) -> bool:

@@ -20,6 +20,7 @@ from ..host.inotify import MOVED_TO, Inotify
 from ..host.threads import offload, together
 from . import conmon, restart, shm, subpaths
 from .context import Context, cgroup_path, tell_volumes
+from .runtimeerrors import lacking
 from .types import Container
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ _TICK = 10_000_000
 # Seconds for which the exit file is waited for once conmon has let go of its lock, and between two
 # looks at that.
 _PATIENCE, _LOOK = 0.1, 0.01
+# Until the next try where there is no descriptor left.
+SCARCE_SECONDS = 1.0
 AfterExit = Callable[[Container], Awaitable[None]]
 
 
@@ -41,7 +44,13 @@ async def watch(context: Context, container: Container, after: AfterExit) -> Non
     """
     live = context.live(container)
     await _ended(container.state.pid, container.state.pid_started)
-    code, finished, oom = await _verdict(context, container)
+    while True:
+        try:
+            code, finished, oom = await _verdict(context, container)
+            break
+        except OSError as error:  # out of descriptors: the code is still there when some are free
+            _log.warning("%s: its exit code cannot be read yet: %s", container.name, error)
+            await pause(SCARCE_SECONDS)
     async with live.lock:
         await settle(context, container, code, finished, oom, restarting=True)
     await after(container)
@@ -49,10 +58,15 @@ async def watch(context: Context, container: Container, after: AfterExit) -> Non
 
 async def _ended(pid: int, started: int) -> None:
     """Until the process is gone, by pidfd: no polling, and no mistaking a reused pid for it."""
-    try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
+    while True:
+        try:
+            fd = os.pidfd_open(pid)
+            break
+        except ProcessLookupError:
+            return
+        except OSError as error:  # out of descriptors
+            _log.warning("process %d cannot be watched yet: %s", pid, error)
+            await pause(SCARCE_SECONDS)
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()
     try:
@@ -78,7 +92,9 @@ async def _verdict(context: Context, container: Container) -> tuple[int, int, bo
         if name in (container.id, ""):
             written.set()
 
-    watch = Inotify.shared().watch(path.parent, MOVED_TO, look)
+    watch = None
+    with contextlib.suppress(OSError):  # over the host's limit of watches: it is looked for, too
+        watch = Inotify.shared().watch(path.parent, MOVED_TO, look)
     try:
         patience = _PATIENCE
         while not path.exists() and patience > 0:
@@ -86,7 +102,8 @@ async def _verdict(context: Context, container: Container) -> tuple[int, int, bo
                 patience -= _LOOK
             await pause(_LOOK, written)
     finally:
-        watch.close()
+        if watch is not None:
+            watch.close()
     return read_exit(context, container)
 
 
@@ -139,7 +156,9 @@ async def settle(
     if restarting and restart.wanted(container):
         state.status = "restarting"
     if code == UNKNOWN and not (context.options.run_root / "exits" / container.id).exists():
-        state.error = "exit code unknown: the container's supervisor (conmon) was killed"
+        full = lacking(context.options.run_root)
+        why = full or "the container's supervisor (conmon) was killed"
+        state.error = f"exit code unknown: {why}"
     container.phase = ""
     if live.health is not None:
         live.health.cancel()

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from ..host import cgroups, files, migration, process
-from ..host.errors import ConflictError, NotFoundError, RuntimeFailedError
+from ..host.errors import ConflictError, NotFoundError, RuntimeFailedError, sentence
 from ..host.threads import complete, offload, together
 from . import conmon, etcfiles, logconfig, shm, spec, subpaths
 from .console import Console
@@ -43,7 +43,7 @@ async def launch(context: Context, container: Container) -> None:
     except BaseException as error:
         container.phase = ""
         state.pid = state.pid_started = 0
-        state.error = str(error)
+        state.error = sentence(error) if isinstance(error, OSError) else str(error)
         state.exit_code = error.code if isinstance(error, RuntimeFailedError) else 128
         state.status = "created" if not state.started else "exited"
         await context.roster.save(container)

@@ -183,6 +183,9 @@ class Lifecycle:
         if not await self._wait_exit(container, timeout):
             async with live.lock:
                 self._signal(container, signal.SIGKILL)
+                if container.state.status == "paused":  # meanwhile, by somebody else
+                    await context.runtime.resume(container.id)
+                    container.state.status = "running"
             context.emit(container, "kill", signal="9")
             if not await self._wait_exit(container, 10):
                 await offload(cgroups.kill, cgroup_path(context.options, container))

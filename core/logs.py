@@ -8,6 +8,7 @@ not (a prompt, or 8 KiB of a longer line): parts are joined. Older lines may be 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -96,28 +97,38 @@ async def read(
     until: int = 0,
     tail: int | None = None,
     running: Callable[[], bool] = lambda: False,
+    exit_file: Path | None = None,
 ) -> AsyncIterator[LogEntry]:
     """The entries of the log at `path`, and with `follow` those to come while `running()`.
 
     `since` and `until` are ns since 1970, 0 for no limit; `tail` is how many of the last entries
-    to begin with. Waits on inotify; ends at the exit of the container. An absent log is empty.
+    to begin with. Waits on inotify; ends at the exit of the container, when conmon moves its code
+    to `exit_file`. An absent log is empty.
     """
     reader = _Reader(path)
     try:
         await offload(reader.open, tail, follow)
         woken = asyncio.Event()
         ended = False
-        watch = None
+        watches = []
         if follow and path.parent.is_dir():
 
-            def changed(mask: int, name: str) -> None:
-                nonlocal ended
-                if name == "exit" and mask & MOVED_TO:
-                    ended = True
-                if name in ("exit", path.name) or not name:
+            def changed(_mask: int, name: str) -> None:
+                if name in (path.name, ""):
                     woken.set()
 
-            watch = Inotify.shared().watch(path.parent, MODIFY | CREATE | MOVED_TO, changed)
+            def exited(mask: int, name: str) -> None:
+                nonlocal ended
+                if exit_file is not None and name in (exit_file.name, ""):
+                    ended = ended or bool(mask & MOVED_TO)
+                    woken.set()
+
+            # Over the host's limit of watches it goes on by looking every `_POLL` seconds.
+            with contextlib.suppress(OSError):
+                shared = Inotify.shared()
+                watches.append(shared.watch(path.parent, MODIFY | CREATE | MOVED_TO, changed))
+                if exit_file is not None:
+                    watches.append(shared.watch(exit_file.parent, MOVED_TO, exited))
         try:
             while True:
                 last = not follow or ended or not running()
@@ -137,7 +148,7 @@ async def read(
                 if entry.ns >= since and not (until and entry.ns > until):
                     yield entry
         finally:
-            if watch is not None:
+            for watch in watches:
                 watch.close()
     finally:
         reader.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..host.errors import RuntimeFailedError
 from .runtime import last_error
@@ -25,6 +27,22 @@ def explain(log: str, message: str, args: Sequence[str], verb: str) -> RuntimeFa
     said = last_error(log) or last_error(message) or "the runtime ended without a word"
     code, reason = classify(said, args[0] if args else "")
     return failure(verb, code, reason)
+
+
+def lacking(*folders: Path) -> str:
+    """Why a supervisor says nothing: "no space left …" in one of its folders, or ""; blocks.
+
+    conmon has only its files to say anything in.
+    """
+    for folder in folders:
+        try:
+            found = os.statvfs(folder)
+        except OSError:
+            continue
+        # File systems without a count of inodes (btrfs) tell zero of zero.
+        if found.f_bavail == 0 or (found.f_files and found.f_ffree == 0):
+            return f"no space left on device: {folder}"
+    return ""
 
 
 def failure(verb: str, code: int, reason: str) -> RuntimeFailedError:

@@ -66,6 +66,12 @@ class NoSpaceError(BayError):
     status = 507
 
 
+def sentence(error: OSError) -> str:
+    """What an OSError says, the path first; its number helps nobody."""
+    said = error.strerror or str(error)
+    return f"{error.filename}: {said}" if error.filename else said
+
+
 class RuntimeFailedError(BayError):
     """The OCI runtime refused to create or start the process.
 

@@ -60,9 +60,20 @@ def run(
     )
 
 
+def _pipes() -> list[tuple[int, int]]:
+    """Two pipes, or none."""
+    first = os.pipe()
+    try:
+        return [first, os.pipe()]
+    except OSError:
+        for fd in first:
+            os.close(fd)
+        raise
+
+
 def _spawned(argv: Sequence[str], timeout: float, env: dict[str, str]) -> Finished:
     """`run` by posix_spawn(3): a third of what subprocess spends, which each start pays twice."""
-    ends = [os.pipe(), os.pipe()]
+    ends = _pipes()
     actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     actions += [(os.POSIX_SPAWN_DUP2, end[1], number) for number, end in enumerate(ends, 1)]
     try:

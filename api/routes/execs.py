@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ...core import detach
 from ...core.types import Json
-from ...host.errors import BayError, InvalidError, NotFoundError
+from ...host.errors import BayError, InvalidError, NotFoundError, sentence
 from .. import shapes
 from ..call import Call
 from ..hijack import Hijacked, frame, take_over
@@ -73,7 +73,8 @@ async def _attached(call: Call, known: Json, body: Json) -> web.StreamResponse:
         # Too late for a status: Docker's clients show what comes instead of the output, and ask
         # for the exit code afterwards.
         log.info("exec %s: %s", call.path["id"][:12], error)
-        message = f"{error}\r\n".encode()
+        said = sentence(error) if isinstance(error, OSError) else str(error)
+        message = f"{said}\r\n".encode()
         await raw.write(message if tty else frame(1, message))
         raw.close()
         return Hijacked()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -172,6 +173,13 @@ def engine_on(point: Path, *mount: str) -> Iterator[EngineProcess]:
         subprocess.run(["umount", "-l", str(point)], check=True)
 
 
+def fill(path: Path) -> None:
+    """Take every block that is left."""
+    with open(path, "wb", buffering=0) as file, pytest.raises(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
 def test_a_full_disk_is_told(kitchen: Kitchen, tmp_path: Path) -> None:
     """An engine on a file system of 24 MB: the sentence says so, and the space comes back."""
     with engine_on(tmp_path / "disk", "-t", "tmpfs", "-o", "size=24m", "tmpfs") as engine:
@@ -191,6 +199,19 @@ def test_a_full_disk_is_told(kitchen: Kitchen, tmp_path: Path) -> None:
         (other.folder / "big").unlink()
         done = other.run("FROM base\nRUN echo small > /small\n")
         assert done.returncode == 0, done.stderr
+        starter = "starter:latest"
+        script = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done"
+        engine.bay("run", "-d", "--name", "ends", starter, "sh", "-c", script, check=True)
+        wait_until(lambda: engine.bay("logs", "ends").stdout == "ready\n", "its trap is set")
+        fill(engine.root / "filling")
+        # conmon lost the exit code where it could not write it to this disk as well.
+        engine.bay("stop", "ends", check=True)
+        state = json.loads(engine.bay("inspect", "ends", "-f", "{{json .State}}").stdout)
+        assert (state["ExitCode"], state["Error"]) == (3, "")
+        fill(engine.root / "more")
+        done = engine.bay("run", "-d", starter, "true")
+        assert done.returncode == 125 and "No space left on device" in done.stderr, done.stderr
+        assert "Errno" not in done.stderr and "/v1." not in done.stderr
 
 
 def test_a_context_of_fifty_thousand_files(kitchen: Kitchen, tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ async def test_follower_sees_all_across_a_rotation(sandbox: Sandbox) -> None:
     running = sandbox.running(["sh", "-c", script], OpenStdin=True)
     async with running as (container, _, session):
         log = container.bundle / "ctr.log"
-        followed = logs.read(log, follow=True, running=lambda: True)
+        followed = logs.read(
+            log, follow=True, running=lambda: True, exit_file=sandbox.exits / container.id
+        )
         seen = []
         for number in range(4):
             await session.write(f"{number}\n".encode())

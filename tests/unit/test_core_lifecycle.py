@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
 from pathlib import Path
 
 import pytest
-from bayplan.core import defaults, inspection, restart
+from bayplan.core import defaults, departure, inspection, restart
 from bayplan.core.containers import since_ns
 from bayplan.core.lifecycle import signal_number
 from bayplan.core.names import new_id, random_name
@@ -14,6 +16,7 @@ from bayplan.core.types import Container, State
 from bayplan.host import process
 from bayplan.host.errors import InvalidError
 from bayplan.storage.db import Database
+from support.scarcity import no_descriptors
 
 SECOND = 1_000_000_000
 
@@ -172,3 +175,26 @@ def test_the_last_save_is_what_stays(tmp_path: Path) -> None:
 def test_a_process_that_is_gone_gets_no_signal() -> None:
     """A container may end while a stop waits for its turn; its pid is 0 then."""
     assert process.send_signal(0, 0, 9) is False
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "1000"])
+
+
+async def test_an_end_without_descriptors_is_seen_once_there_are_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A watch that failed for good would leave its container running for ever."""
+    monkeypatch.setattr(departure, "SCARCE_SECONDS", 0.01)
+    child = sleeper()
+    try:
+        started = process.start_time(child.pid)
+        with no_descriptors():
+            watching = asyncio.create_task(departure._ended(child.pid, started))
+            for _ in range(3):
+                await asyncio.sleep(0.01)
+                assert not watching.done()
+    finally:
+        child.kill()
+        child.wait()
+    await asyncio.wait_for(watching, 20)

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import resource
 import socket
-from collections.abc import Iterator
 
 import pytest
 from bayplan.host import acceptor
 from bayplan.host.acceptor import Acceptor
-
-
-@contextlib.contextmanager
-def _no_descriptors() -> Iterator[None]:
-    """Every further open(2) or accept(2) of this process fails with EMFILE."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest_free = os.dup(2)
-    os.close(lowest_free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+from support.scarcity import no_descriptors
 
 
 class _Counted(Acceptor):
@@ -47,7 +31,7 @@ def test_without_descriptors_connections_wait_and_it_is_told_once(
         with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
             door = _Counted(listening, arrived.set_result, "the test")
             client.connect(listening.getsockname())
-            with _no_descriptors():
+            with no_descriptors():
                 while door.tries < 5:
                     await asyncio.sleep(0)
                     assert door._pause is None or not loop.remove_reader(listening)
@@ -69,7 +53,7 @@ def test_one_closed_while_it_waits_does_not_come_back(monkeypatch: pytest.Monkey
         with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
             door = _Counted(listening, socket.socket.close, "the test")
             client.connect(listening.getsockname())
-            with _no_descriptors():
+            with no_descriptors():
                 door._ready()
                 pause = door._pause
                 door.close()

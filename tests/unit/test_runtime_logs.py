@@ -116,7 +116,9 @@ async def test_absent_log_is_empty(tmp_path: Path) -> None:
 async def test_follow_across_rotation_to_the_exit(tmp_path: Path) -> None:
     log = tmp_path / "ctr.log"
     log.write_bytes(line(0, "0"))
-    source = logs.read(log, follow=True, running=lambda: True)
+    exit_file = tmp_path / "exits" / "c"
+    exit_file.parent.mkdir()
+    source = logs.read(log, follow=True, running=lambda: True, exit_file=exit_file)
     assert (await anext(source)).data == b"0\n"
     with log.open("ab") as file:
         file.write(line(1, "1"))
@@ -126,8 +128,8 @@ async def test_follow_across_rotation_to_the_exit(tmp_path: Path) -> None:
     assert (await asyncio.wait_for(anext(source), 5)).data == b"2\n"
     with log.open("ab") as file:
         file.write(line(3, "last", "P"))
-    (tmp_path / "exit.tmp").write_text("0")
-    os.rename(tmp_path / "exit.tmp", tmp_path / "exit")
+    (exit_file.parent / "tmp").write_text("0")
+    os.rename(exit_file.parent / "tmp", exit_file)
     assert (await asyncio.wait_for(anext(source), 5)).data == b"last"
     with pytest.raises(StopAsyncIteration):
         await anext(source)
