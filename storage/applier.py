@@ -18,16 +18,13 @@ from ..host.errors import BayError, InvalidError, NoSpaceError
 from . import tarheader as tar
 from .attributes import OPAQUE, set_xattrs
 from .journal import Journal
+from .plainfiles import CREATE, NO_ID, NO_NAMES, WHITEOUT, PlainFiles
 from .rootfd import CONTENT_ERRNOS, RootFd, clean, is_whiteout, proc_path
 from .tarstream import TarStream
 from .writing import write_payload
 
-WHITEOUT = b".wh."
 _SPECIAL = b".wh..wh."
 _OPAQUE_NAME = b".wh..wh..opq"
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_ID = 0xFFFFFFFF
-_NO_NAMES = (b"", b".", b"..")
 _REMEMBERED = 4096
 
 
@@ -74,6 +71,15 @@ class Applier:
         Raises InvalidError for an archive that is damaged or wants out of the folder,
         NoSpaceError for a full disk, BayError for a failing one.
         """
+        plain: PlainFiles | None = None
+        if self._journal is not None:
+            plain = PlainFiles(
+                self._tree,
+                self._journal,
+                lambda above: self._parent(self._clean(above)),
+                self._masked,
+                _explain,
+            )
         for entry in stream:
             try:
                 self._entry(entry, stream)
@@ -82,14 +88,19 @@ class Applier:
             except (OverflowError, ValueError) as error:
                 raise InvalidError(f"cannot unpack {entry.shown}: {error}") from error
             self.count += 1
+            if plain is not None and not self._inherits:
+                plain.run(stream)
+        if plain is not None:
+            self.size += plain.size
+            self.count += plain.count
         self._finish()
 
     def _entry(self, entry: tar.Entry, stream: TarStream) -> None:
-        if not 0 <= entry.uid < _NO_ID or not 0 <= entry.gid < _NO_ID:
+        if not 0 <= entry.uid < NO_ID or not 0 <= entry.gid < NO_ID:
             raise InvalidError(f"cannot unpack {entry.shown}: no such user or group number")
         if entry.kind == tar.REGULAR and WHITEOUT not in entry.name:
             above, _, name = entry.name.rpartition(b"/")
-            if name not in _NO_NAMES:
+            if name not in NO_NAMES:
                 folder_path = self._clean(above)
                 self._file(entry, stream, self._parent(folder_path), name)
                 return
@@ -209,10 +220,10 @@ class Applier:
         as_made = not (self._inherits or entry.mode & self._masked)
         mode = entry.mode if as_made else 0o600
         try:
-            fd = os.open(base, _CREATE, mode, dir_fd=folder)
+            fd = os.open(base, CREATE, mode, dir_fd=folder)
         except FileExistsError:
             self._replace(folder, base)
-            fd = os.open(base, _CREATE, mode, dir_fd=folder)
+            fd = os.open(base, CREATE, mode, dir_fd=folder)
         try:
             if entry.size or entry.real_size:
                 if self._journal is not None:
@@ -236,8 +247,13 @@ class Applier:
 
     def _folder(self, entry: tar.Entry, folder: int, folder_path: bytes, base: bytes) -> None:
         hidden = False
+        as_made = self._is_as_made(entry) and not entry.xattrs
         try:
-            os.mkdir(base, 0o700, dir_fd=folder)
+            os.mkdir(base, entry.mode if as_made else 0o700, dir_fd=folder)
+            if as_made:
+                real = self._tree.real(folder)
+                self._note_time(real + b"/" + base if real else base, entry.mtime)
+                return
         except FileExistsError:
             found = self._tree.lstat(folder, base)
             if found is None or not stat.S_ISDIR(found.st_mode):
@@ -257,8 +273,16 @@ class Applier:
         os.chmod(own, entry.mode)
         if entry.xattrs:
             set_xattrs(own, entry.xattrs)
+        self._note_time(path, entry.mtime)
+
+    def _note_time(self, path: bytes, mtime: int) -> None:
+        # What comes last is set first: a folder's after those of the folders in it.
         self._times.pop(path, None)
-        self._times[path] = entry.mtime
+        self._times[path] = mtime
+
+    def _is_as_made(self, entry: tar.Entry) -> bool:
+        """Whether what is made with the entry's mode has its mode, owner and group at once."""
+        return not (self._inherits or entry.uid or entry.gid or entry.mode & self._masked)
 
     def _hardlink(self, entry: tar.Entry, folder_path: bytes, base: bytes) -> None:
         target = clean(entry.link)
@@ -316,7 +340,8 @@ class Applier:
 
     def _describe(self, entry: tar.Entry, folder: int, base: bytes) -> None:
         """Owner, mode, xattrs and time of what is neither file nor folder; never followed."""
-        os.chown(base, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+        if entry.uid or entry.gid or self._inherits:
+            os.chown(base, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
         if entry.kind != tar.SYMLINK:
             # A container that runs may have put a link in its place, which chmod(2) would follow.
             made = os.open(base, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
@@ -331,8 +356,14 @@ class Applier:
 
     def _finish(self) -> None:
         for path, mtime in reversed(self._times.items()):
+            times = (mtime, mtime)
             try:
-                os.utime(proc_path(self._tree.folder(path)), ns=(mtime, mtime))
+                if path:
+                    above, _, base = path.rpartition(b"/")
+                    folder = self._tree.folder(above)
+                    os.utime(base, ns=times, dir_fd=folder, follow_symlinks=False)
+                else:
+                    os.utime(proc_path(self._tree.fd), ns=times)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # replaced later, under another path
 

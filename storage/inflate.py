@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Protocol, cast
 
 import zstandard
-from isal import isal_zlib
+from isal import igzip, isal_zlib
 
 from ..host.errors import InvalidError
 from . import digests
@@ -77,6 +77,12 @@ class Source(io.RawIOBase):
         self.count += len(data)
         return data
 
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill `buffer` as far as a `read` goes; how many bytes. 0 only at the end."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def unread(self, data: bytes) -> None:
         """Put `data` back in front; it will be counted again."""
         self._rest, self._at = data + self._rest[self._at :], 0
@@ -105,7 +111,9 @@ def inflate(source: Source) -> Iterator[bytes]:
     source.head = head
     try:
         yield from _decoder(head)(source)
-    except (EOFError, OSError, lzma.LZMAError, zstandard.ZstdError, IsalError) as error:
+    except EOFError as error:
+        raise InvalidError("the compressed data ends early") from error
+    except (OSError, OverflowError, lzma.LZMAError, zstandard.ZstdError, IsalError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise InvalidError(f"the compressed data is damaged: {error}") from error
@@ -128,7 +136,7 @@ def layer_type(head: bytes) -> str | None:
 
 def _decoder(head: bytes) -> Callable[[Source], Iterator[bytes]]:
     if head.startswith(_GZIP):
-        return lambda source: _members(source, lambda: isal_zlib.decompressobj(wbits=31), _GZIP)
+        return _gzip
     if head.startswith(_ZSTD) or (head[1:4] == _SKIPPABLE and head[0] & 0xF0 == 0x50):
         return _zstd
     if head.startswith(_BZIP2):
@@ -150,15 +158,24 @@ def _guard(made: int, source: Source) -> None:
         raise InvalidError(f"a bomb: {source.count} bytes expand to more than {made}")
 
 
+def _gzip(source: Source) -> Iterator[bytes]:
+    """All members, and zeros after the last one, as gzip(1) allows on tapes.
+
+    A header may hold a name of any length; from 512 KiB on it is an OverflowError.
+    """
+    reader = igzip.IGzipFile(fileobj=cast(BinaryIO, source), mode="rb")
+    while piece := reader.read(_OUTPUT):
+        yield piece
+
+
 def _members(source: Source, make: Callable[[], Any], magic: bytes) -> Iterator[bytes]:
-    """zlib-like decoders stop after one member: start another until the input ends."""
+    """bzip2's and xz's decoders stop after one member: start another until the input ends."""
     made = 0
     while data := source.read(_INPUT):
         if made and not data.startswith(magic[: len(data)]):
             _padding(data, source)
             return
         decoder = make()
-        zlib_like = hasattr(decoder, "unconsumed_tail")
         while True:
             piece = decoder.decompress(data, _OUTPUT)
             made += len(piece)
@@ -168,16 +185,9 @@ def _members(source: Source, make: Callable[[], Any], magic: bytes) -> Iterator[
             if decoder.eof:
                 source.unread(decoder.unused_data)
                 break
-            data = decoder.unconsumed_tail if zlib_like else b""
-            if (not data and zlib_like) or (not zlib_like and decoder.needs_input):
-                # zlib may hold output back that needs no further input.
-                data = source.read(_INPUT)
-                if not data:
-                    piece = decoder.decompress(b"", _OUTPUT) if zlib_like else b""
-                    if not piece:
-                        raise InvalidError("the compressed data ends early")
-                    made += len(piece)
-                    yield piece
+            data = b""
+            if decoder.needs_input and not (data := source.read(_INPUT)):
+                raise InvalidError("the compressed data ends early")
 
 
 def _padding(data: bytes, source: Source) -> None:

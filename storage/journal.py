@@ -66,6 +66,19 @@ class Journal:
         self._records += path
         self._payloads += 1
 
+    def file(self, raw: bytes, path: bytes, length: int) -> None:
+        """`raw`, and then `payload` of a file that begins there; of an empty one nothing."""
+        if self._raw or not length:
+            self.raw(raw)
+            if length:
+                self.payload(path, 0, length)
+            return
+        head, place = _RAW.pack(b"R", len(raw)), _PAYLOAD.pack(b"P", 0, length, len(path))
+        self._records += b"".join((head, raw, place, path))
+        self._payloads += 1
+        if len(self._records) >= _FLUSH:
+            self._write()
+
     def displace(self, path: bytes) -> Path:
         """Where to move what was unpacked at `path`, which a later entry replaces."""
         lost = self._folder / "lost"

@@ -86,6 +86,19 @@ def text(raw: bytes) -> bytes:
     return raw if end < 0 else raw[:end]
 
 
+def prefix_of(block: bytes) -> bytes:
+    """What stands before the name, without the slash; b"" for most."""
+    # GNU's own format uses the field for other things.
+    if block[257:263] != b"ustar\0":
+        return b""
+    return text(block[345:476] if block[508:512] == b"tar\0" else block[345:500])
+
+
+def time_of(raw: bytes) -> int:
+    """The nanoseconds of a field of seconds. Raises InvalidError."""
+    return clamp(number(raw)) * 1_000_000_000
+
+
 def parse(block: bytes) -> Entry:
     """Parse a header block; raises InvalidError when its checksum or a number is wrong.
 
@@ -93,15 +106,12 @@ def parse(block: bytes) -> Entry:
     """
     (
         name, mode, uid, gid, size, mtime, checksum, kind, link,
-        magic, _version, _uname, _gname, major, minor, prefix, _tail,
+        _magic, _version, _uname, _gname, major, minor, _prefix, _tail,
     ) = _HEADER.unpack(block)  # fmt: skip
     _verify(block, checksum)
     name = text(name)
-    # GNU's own format uses the prefix field for other things.
-    if magic == b"ustar\0":
-        prefix = text(prefix[:131] if block[508:512] == b"tar\0" else prefix)
-        if prefix:
-            name = prefix + b"/" + name
+    if prefix := prefix_of(block):
+        name = prefix + b"/" + name
     if kind == b"7":
         kind = REGULAR
     length = number(size)
@@ -115,7 +125,7 @@ def parse(block: bytes) -> Entry:
         number(uid),
         number(gid),
         length,
-        clamp(number(mtime)) * 1_000_000_000,
+        time_of(mtime),
         text(link),
         number(major) if is_device else 0,
         number(minor) if is_device else 0,
@@ -123,7 +133,7 @@ def parse(block: bytes) -> Entry:
 
 
 @functools.lru_cache(maxsize=4096)
-def _stated(checksum: bytes) -> tuple[int, int]:
+def stated(checksum: bytes) -> tuple[int, int]:
     """The sum a header states, and what Adler-32's lower half is for a header that has it."""
     wanted = number(checksum)
     return wanted, (wanted - 256 + sum(checksum) + 1) % 65521
@@ -135,7 +145,7 @@ def _verify(block: bytes, checksum: bytes) -> None:
     Adler-32's lower half (RFC 1950) is one more than the sum of all bytes, modulo 65521: in C
     that takes a fiftieth of the time, and what it misses is one whole 65521 off.
     """
-    wanted, low = _stated(checksum)
+    wanted, low = stated(checksum)
     if zlib.adler32(block) & 0xFFFF == low:
         return
     unsigned = sum(block) - sum(checksum) + 256

@@ -49,6 +49,8 @@ class TarStream:
 
     def __init__(self, chunks: Iterator[bytes], sink: RawSink | None = None) -> None:
         self._chunks = chunks
+        # What has arrived and was not taken yet: the end of the last chunk.
+        self._chunk = b""
         self._view = memoryview(b"")
         self._sink = sink
         self._left = 0
@@ -77,6 +79,22 @@ class TarStream:
         self._view = view[size:]
         return view[:size]
 
+    def window(self) -> tuple[bytes, int, int]:
+        """(chunk, place, padding): after so much padding a header begins in what has arrived.
+
+        For readers of many members at once, who hand what they took to the sink and `go_on`. The
+        chunk is empty where members are not what their headers alone say.
+        """
+        if self._left or self._globals:
+            return b"", 0, 0
+        return self._chunk, len(self._chunk) - len(self._view), self._padding
+
+    def go_on(self, place: int, padding: int) -> None:
+        """Go on there in the chunk that `window` gave."""
+        if not self._left and not self._globals:
+            self._view = memoryview(self._chunk)[place:]
+            self._padding = padding
+
     def take(self, length: int) -> Iterator[memoryview]:
         """The next `length` bytes of the content, of which there must be so many."""
         if length > self._left:
@@ -92,7 +110,7 @@ class TarStream:
             chunk = next(self._chunks, None)
             if chunk is None:
                 raise InvalidError("the archive ends early: the transfer or the file is cut short")
-            self._view = memoryview(chunk)
+            self._chunk, self._view = chunk, memoryview(chunk)
         piece = self._view[:limit]
         self._view = self._view[len(piece) :]
         return piece
@@ -118,7 +136,7 @@ class TarStream:
             chunk = next(self._chunks, None)
             if chunk is None:
                 return True
-            self._view = memoryview(chunk)
+            self._chunk, self._view = chunk, memoryview(chunk)
         return False
 
     def _finish_member(self) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ..host.errors import BayError
 from . import tarheader as tar
-from .applier import WHITEOUT
 from .attributes import OPAQUE, get_xattrs
 from .layers import Layers
+from .plainfiles import WHITEOUT
 from .rootfd import RootFd, clean, is_whiteout
 from .tarheader import Entry
 from .tarstream import TarStream

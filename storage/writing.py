@@ -10,7 +10,7 @@ from .tarstream import TarStream
 # Runs of zeros are looked for in blocks of this size, in files worth it.
 _HOLE = 64 << 10
 _ZEROS = bytes(_HOLE)
-_WORTH = 256 << 10
+WORTH = 256 << 10
 
 
 def write_payload(fd: int, entry: Entry, stream: TarStream) -> None:
@@ -21,7 +21,7 @@ def write_payload(fd: int, entry: Entry, stream: TarStream) -> None:
             for piece in stream.take(length):
                 _write(fd, piece)
         os.ftruncate(fd, entry.real_size)
-    elif entry.size < _WORTH:
+    elif entry.size < WORTH:
         whole = stream.whole()
         if whole is not None:
             _write(fd, whole)

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 from bayplan.storage import treetar
+from bayplan.storage.journal import replay
 from bayplan.storage.store import Store
+from bayplan.storage.unpacking import unpack
+from support.trees import tree_digest
 
 MIB = 1 << 20
 
@@ -288,3 +291,66 @@ def test_sockets_are_left_out_of_a_tar(tmp_path: Path) -> None:
         server.bind(str(tmp_path / "s"))
         with tarfile.open(fileobj=io.BytesIO(b"".join(treetar.tree(tmp_path)))) as archive:
             assert archive.getnames() == ["."]
+
+
+def test_runs_of_plain_files_are_as_files_one_by_one(tmp_path: Path) -> None:
+    """In large pieces most members take another way than in small ones: the same comes out."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+
+        def add(name: str, size: int = 10, **fields: object) -> None:
+            info = tarfile.TarInfo(name)
+            info.size = size if fields.get("type", tarfile.REGTYPE) == tarfile.REGTYPE else 0
+            for key, value in {"mtime": 10**9, **fields}.items():
+                setattr(info, key, value)
+            tar.addfile(info, io.BytesIO(name.encode()[:1] * info.size))
+
+        folder = {"type": tarfile.DIRTYPE, "mode": 0o755}
+        link = {"type": tarfile.SYMTYPE}
+        add("d", **folder)
+        for number in range(20):
+            add(f"d/{number}", number * 300, mode=0o644 - number, uid=number % 3, gid=number % 2)
+        add("d/suid", mode=0o6755, uid=7)
+        add("undescribed/folder/file")
+        add("d/3", 77, mtime=5)
+        add("d/.wh.gone")
+        add("to", linkname="d", **link)
+        add("to/through", 5)
+        add("to/3", 6)
+        add("abs", linkname="/", **link)
+        add("abs/at-the-root", 0)
+        add("e", **folder)
+        add("e/inner", 9)
+        add("e", 3)
+        add("f", linkname="d", **link)
+        add("f/x", 4)
+        add("f", **folder)
+        add("f/x", 5)
+        add("d/../d/./dots", 8)
+        add("/absolute", 8)
+        add("p" * 90 + "/" + "q" * 90, 11)
+        add("p" * 90 + "/" + "r" * 90, 12)
+        add("p" * 90 + "/" + "s" * 190, 12)
+        add("big", 300_000)
+        add("after", 1)
+        add("future", 1, mtime=2**34)
+        add("sgid", gid=9, mode=0o2775, type=tarfile.DIRTYPE)
+        add("sgid/member", 6)
+        add("sgid/below", **folder)
+        add("sgid/below/member", 6)
+        add("d", mode=0o700, mtime=42, type=tarfile.DIRTYPE)
+    archive = buffer.getvalue()
+    kept = []
+    for step in (len(archive), 500):
+        chunks = (archive[at : at + step] for at in range(0, len(archive), step))
+        place = tmp_path / str(step)
+        place.mkdir()
+        found = unpack(place, chunks, None, ahead=False)
+        assert b"".join(replay(place, found.diff_id)) == archive
+        # What the archive gives no time.
+        for made in ("undescribed/folder", "undescribed", "p" * 90, "d/gone"):
+            os.utime(place / "fs" / made, ns=(0, 0))
+        kept.append((found, tree_digest(place / "fs")))
+    assert kept[0] == kept[1]
+    assert (tmp_path / "500/fs/d/through").read_bytes() == b"ttttt"
+    assert (tmp_path / "500/fs/d").stat().st_mtime == 42

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 from collections.abc import Callable
 
@@ -77,8 +78,18 @@ def test_a_flipped_bit_is_found(codec: str) -> None:
 def test_padding_after_gzip_is_allowed_and_garbage_is_not() -> None:
     packed = gzip.compress(b"x")
     assert whole(packed + bytes(10_000)) == b"x"
-    with pytest.raises(InvalidError, match="followed by something else"):
-        whole(packed + bytes(10) + b"x")
+    for garbage in (b"x", b"x" * 20):
+        with pytest.raises(InvalidError, match=r"ends early|Not a gzipped file"):
+            whole(packed + bytes(10) + garbage)
+
+
+def test_a_gzip_header_without_end_takes_no_memory() -> None:
+    """Its file name may be of any length: a hostile one is refused, not collected."""
+    begun = b"\x1f\x8b\x08\x08" + bytes(6)
+    pieces = itertools.chain([begun], itertools.repeat(b"x" * 100_000, 1000))
+    with pytest.raises(InvalidError, match="header exceeds"):
+        list(inflate(Source(pieces)))
+    assert sum(map(len, pieces)) > 90_000_000
 
 
 def test_the_media_type_is_that_of_the_bytes() -> None:
