@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+# The stream of an exec's exit code in decimal, its last frame; only where asked for.
+EXIT = 4
 # What a client may send ahead of its container before it is made to wait.
 _HIGH, _LOW = 256 * 1024, 64 * 1024
 
@@ -119,8 +122,12 @@ class Hijacked(web.StreamResponse):
         """Nothing is left to send."""
 
 
-def take_over(call: Call, content_type: str) -> RawConnection:
+def take_over(
+    call: Call, content_type: str, more: Mapping[str, str] | None = None
+) -> RawConnection:
     """Answer 101 (or 200, to a client that does not ask to upgrade) and hand over the connection.
+
+    `more` are headers beside Docker's.
 
     What the client sent before it saw the answer is lost, as HTTP allows. Raises ConnectionError
     when it is already gone.
@@ -138,6 +145,6 @@ def take_over(call: Call, content_type: str) -> RawConnection:
     else:
         head = ["HTTP/1.1 200 OK"]
     head.append(f"Content-Type: {content_type}")
-    head += [f"{name}: {value}" for name, value in call.server.headers.items()]
+    head += [f"{name}: {value}" for name, value in {**call.server.headers, **(more or {})}.items()]
     transport.write("\r\n".join([*head, "", ""]).encode())
     return raw

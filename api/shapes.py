@@ -145,7 +145,7 @@ CREATE: Shape = {
     "NetworkingConfig": {"EndpointsConfig": {"*": ENDPOINT}},
 }
 UPDATE: Shape = {**RESOURCES, "RestartPolicy": _RESTART}
-EXEC: Shape = {
+_EXEC: dict[str, Shape] = {
     **_each(
         "bool",
         "AttachStdin AttachStdout AttachStderr Tty Privileged",
@@ -158,6 +158,8 @@ EXEC: Shape = {
     "Env": _TEXTS,
     "ConsoleSize": ["int64"],
 }
+EXEC: Shape = _EXEC
+EXEC_RUN: Shape = {**_EXEC, "Detach": "bool"}
 EXEC_START: Shape = {"Detach": "bool", "Tty": "bool", "ConsoleSize": ["int64"]}
 NETWORK: Shape = {
     **_each(

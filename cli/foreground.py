@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _queue
 import _thread
 import os
 import sys
@@ -20,6 +19,7 @@ from .terminal import DEFAULT_KEYS, RawMode, Resizer, parse_keys, size_of
 
 if TYPE_CHECKING:
     import signal
+    from _queue import SimpleQueue
     from types import FrameType
 else:
     import _signal as signal  # what `signal` wraps in enums, which are slow to import
@@ -46,8 +46,13 @@ class Streams(NamedTuple):
         return self.tty and self.stdin and sys.stdin.isatty()
 
 
-def detach_keys(app: App, given: str) -> bytes:
-    """The detach sequence: of the flag, else of the settings, else ctrl-p,ctrl-q."""
+def detach_keys(app: App, given: str, tty: bool) -> bytes:
+    """The detach sequence: of the flag, else of the settings, else ctrl-p,ctrl-q.
+
+    Without a terminal there is none, and the settings are not read for it.
+    """
+    if not (given or tty):
+        return b""
     return parse_keys(given or app.config.form("detachKeys") or DEFAULT_KEYS)
 
 
@@ -108,7 +113,9 @@ class SignalProxy:
     def __init__(self, client: Client, container: str) -> None:
         self._client = client
         self._container = container
-        self._queue: _queue.SimpleQueue[int | None] = _queue.SimpleQueue()
+        from _queue import SimpleQueue
+
+        self._queue: SimpleQueue[int | None] = SimpleQueue()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> SignalProxy:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 
 from ..client.frames import STDERR
@@ -32,6 +31,11 @@ class Pump:
         """Pump until the container's side closes, or the detach keys are typed."""
         sys.stdout.flush()
         sys.stderr.flush()
+        if self._stdin is None:
+            # Only one thing to wait for.
+            while self._receive():
+                pass
+            return
         self.session.socket.setblocking(False)
         while not self.detached:
             readable, writable = self._wait()
@@ -43,6 +47,8 @@ class Pump:
                 return
 
     def _wait(self) -> tuple[list[int], bool]:
+        import select  # most runs and execs have no input to watch beside the output
+
         sock = self.session.socket.fileno()
         if self.session.pending:
             return [sock], bool(self._outbox)
@@ -111,4 +117,6 @@ def write_all(fd: int, data: bytes) -> None:
         try:
             view = view[os.write(fd, view) :]
         except BlockingIOError:
+            import select
+
             select.select([], [fd], [])

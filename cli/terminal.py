@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _queue
 import _thread
 import os
 
@@ -11,6 +10,7 @@ from ..host.light import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
     import signal
+    from _queue import SimpleQueue
     from types import FrameType
 else:
     import _signal as signal  # what `signal` wraps in enums, which are slow to import
@@ -111,7 +111,9 @@ class Resizer:
         self._fd = fd
         self._send = send
         # Puts of a signal's handler and takes of the thread; `threading` is slow to import.
-        self._changes: _queue.SimpleQueue[bool] = _queue.SimpleQueue()
+        from _queue import SimpleQueue
+
+        self._changes: SimpleQueue[bool] = SimpleQueue()
         self._before: Any = signal.SIG_DFL
 
     def __enter__(self) -> Resizer:

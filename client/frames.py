@@ -1,12 +1,13 @@
 """The engine's multiplexed streams: stdout and stderr over one connection.
 
 Docker Engine API, "Attach to a container", stream format: each frame has an 8-byte header
-`{type, 0, 0, 0, size1, size2, size3, size4}`, the size big-endian, then that many bytes.
+`{type, 0, 0, 0, size1, size2, size3, size4}`, the size big-endian, then that many bytes. Type 4 is
+Bayplan's own: the exit code of an exec, in decimal.
 """
 
 from __future__ import annotations
 
-STDIN, STDOUT, STDERR, SYSTEM = 0, 1, 2, 3
+STDIN, STDOUT, STDERR, SYSTEM, EXIT = 0, 1, 2, 3, 4
 
 
 class Demultiplexer:
@@ -38,7 +39,7 @@ class Demultiplexer:
         return out
 
     def _open_frame(self) -> None:
-        if self._header[0] > SYSTEM or any(self._header[1:4]):
+        if self._header[0] > EXIT or any(self._header[1:4]):
             raise ValueError(f"not a multiplexed stream: header {self._header.hex()}")
         self._stream = STDOUT if self._header[0] == STDIN else self._header[0]
         self._left = int.from_bytes(self._header[4:], "big")

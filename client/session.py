@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 
-from .frames import STDOUT, Demultiplexer
+from .frames import EXIT, STDOUT, Demultiplexer
 from .http import Response
 
 
@@ -23,11 +23,19 @@ class Session:
         self._demultiplexer = None if tty else Demultiplexer()
         self._first = response.take_buffer()
         self.tty = tty
+        # Of `POST /bay/containers/ID/exec`: what it runs as, and the code behind its output.
+        self.exec_id = response.headers.get("bay-exec", "")
+        self._code = b""
 
     @property
     def socket(self) -> _socket.socket:
         """The socket beneath, for select()."""
         return self._response.link.socket
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the engine told behind the output; None without."""
+        return int(self._code) if self._code else None
 
     @property
     def pending(self) -> bool:
@@ -47,7 +55,10 @@ class Session:
                 return None
         if self._demultiplexer is None:
             return [(STDOUT, data)]
-        return self._demultiplexer.feed(data)
+        pieces = self._demultiplexer.feed(data)
+        while pieces and pieces[-1][0] == EXIT:  # the last frame, perhaps in pieces
+            self._code += pieces.pop()[1]
+        return pieces
 
     def send(self, data: bytes) -> int:
         """Write to the process's stdin; the number of bytes taken."""

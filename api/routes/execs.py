@@ -13,7 +13,7 @@ from ...core.types import Json
 from ...host.errors import BayError, InvalidError, NotFoundError, sentence
 from .. import shapes
 from ..call import Call
-from ..hijack import Hijacked, frame, take_over
+from ..hijack import EXIT, Hijacked, RawConnection, frame, take_over
 from ..replies import empty, reply
 from ..router import route
 from ..sessions import pump
@@ -53,47 +53,89 @@ async def start(call: Call) -> web.StreamResponse:
     known = call.engine.execs.inspect(identifier)
     body = await call.body(shapes.EXEC_START)
     if body.get("Detach"):
-        starting = call.engine.execs.start(identifier, detach=True, tty=False, size=None)
-        await asyncio.shield(asyncio.ensure_future(starting))
+        await _detached(call, identifier)
         return web.Response()
-    return await _attached(call, known, body)
+    return await _attached(call, identifier, bool(body.get("Tty", _tty(known))), body)
 
 
-async def _attached(call: Call, known: Json, body: Json) -> web.StreamResponse:
-    process = known.get("ProcessConfig") or {}
-    tty = bool(body.get("Tty", process.get("tty")))
+@route("POST", "/bay/containers/{id}/exec", streaming=True)
+async def run(call: Call) -> web.StreamResponse:
+    """Create and start in one, and the exit code behind the output: `bay exec`."""
+    body = await call.body(shapes.EXEC_RUN)
+    container = call.engine.containers.get(call.path["id"])
+    identifier = await call.engine.execs.create(container, body)
+    if not body.get("Detach"):
+        return await _attached(call, identifier, bool(body.get("Tty")), body, told=True)
+    try:
+        await _detached(call, identifier)
+    except BayError as error:  # told apart from one that could not be created
+        return reply({"Id": identifier, "Error": error.message})
+    return reply({"Id": identifier})
+
+
+def _tty(known: Json) -> bool:
+    return bool((known.get("ProcessConfig") or {}).get("tty"))
+
+
+async def _detached(call: Call, identifier: str) -> None:
+    starting = call.engine.execs.start(identifier, detach=True, tty=False, size=None)
+    await asyncio.shield(asyncio.ensure_future(starting))
+
+
+async def _attached(
+    call: Call, identifier: str, tty: bool, body: Json, *, told: bool = False
+) -> web.StreamResponse:
+    """Its streams on this connection. With `told` the client is told the id, and the code."""
+    known = call.engine.execs.inspect(identifier)
     keys = detach.parse(known.get("DetachKeys") or detach.DEFAULT) if tty else b""
     dimensions = _console_size(body)
-    raw = take_over(call, content_type(call, tty))
+    raw = take_over(call, content_type(call, tty), {"Bay-Exec": identifier} if told else {})
     try:
-        session = await call.engine.execs.start(
-            call.path["id"], detach=False, tty=tty, size=dimensions
-        )
-    except (BayError, OSError) as error:
-        # Too late for a status: Docker's clients show what comes instead of the output, and ask
-        # for the exit code afterwards.
-        log.info("exec %s: %s", call.path["id"][:12], error)
-        said = sentence(error) if isinstance(error, OSError) else str(error)
-        message = f"{said}\r\n".encode()
-        await raw.write(message if tty else frame(1, message))
+        await _carry(call, raw, known, tty, keys, dimensions)
+        if (
+            told
+            and not tty
+            and (code := call.engine.execs.inspect(identifier)["ExitCode"]) is not None
+        ):
+            await raw.write(frame(EXIT, b"%d" % code))
+    except (ConnectionError, NotFoundError):
+        pass  # the client is gone, or the exec with its container
+    finally:
         raw.close()
-        return Hijacked()
-    except BaseException:
-        raw.close()
-        raise
-    if session is not None:
-        stdin = bool(known.get("OpenStdin"))
-        try:
-            detached = await pump(session, raw, framed=not tty, stdin=stdin, detach=keys)
-            if not detached:
-                await _settled(call)
-        finally:
-            session.close()
-            raw.close()
     return Hijacked()
 
 
-async def _settled(call: Call) -> None:
+async def _carry(
+    call: Call,
+    raw: RawConnection,
+    known: Json,
+    tty: bool,
+    keys: bytes,
+    dimensions: tuple[int, int] | None,
+) -> None:
+    """Start it and carry its streams to their end; the exit code is known then."""
+    identifier = known["ID"]
+    try:
+        session = await call.engine.execs.start(identifier, detach=False, tty=tty, size=dimensions)
+    except (BayError, OSError) as error:
+        # Too late for a status: Docker's clients show what comes instead of the output, and ask
+        # for the exit code afterwards.
+        log.info("exec %s: %s", identifier[:12], error)
+        said = sentence(error) if isinstance(error, OSError) else str(error)
+        message = f"{said}\r\n".encode()
+        await raw.write(message if tty else frame(1, message))
+        return
+    if session is None:
+        return
+    try:
+        stdin = bool(known.get("OpenStdin"))
+        if not await pump(session, raw, framed=not tty, stdin=stdin, detach=keys):
+            await _settled(call, identifier)
+    finally:
+        session.close()
+
+
+async def _settled(call: Call, identifier: str) -> None:
     """Until the exit code is known: clients ask for it as soon as the output has ended.
 
     conmon tells it a moment after its last output. The process of a client that hung up runs on,
@@ -101,7 +143,7 @@ async def _settled(call: Call) -> None:
     """
     with contextlib.suppress(TimeoutError, NotFoundError):
         async with asyncio.timeout(CODE_TIMEOUT):
-            await call.engine.execs.wait(call.path["id"])
+            await call.engine.execs.wait(identifier)
 
 
 def _console_size(body: Json) -> tuple[int, int] | None:

@@ -27,7 +27,7 @@ def run_attach(app: App, parsed: Parsed) -> int:
         raise ConflictError("You cannot attach to a stopped container, start it first")
     path, config = f"/containers/{found['Id']}", found["Config"]
     stdin = config["OpenStdin"] and not parsed["no-stdin"]
-    form = Streams(config["Tty"], stdin, detach_keys(app, parsed["detach-keys"]))
+    form = Streams(config["Tty"], stdin, detach_keys(app, parsed["detach-keys"], config["Tty"]))
     check_terminal(form.tty, form.stdin)
     waiter = ExitWaiter(app.client, found["Id"], "not-running")
     session = app.client.hijack(

@@ -2,56 +2,97 @@
 
 from __future__ import annotations
 
-from ...host.errors import BayError
+from ...client.errors import from_response
+from ...host.errors import BayError, NotFoundError
+from ...host.light import TYPE_CHECKING, Any
 from ..app import App
 from ..command import Command
-from ..envfile import environment
 from ..flags import Parsed, many, switch, text
 from ..foreground import Streams, check_terminal, detach_keys, pump, start_error, terminal_size
+
+if TYPE_CHECKING:
+    from ...client.session import Session
+
+Json = dict[str, Any]
+# What engines other than ours say of a path they do not know.
+_UNKNOWN_PATH = ("page not found", "not found")
 
 
 def run_exec(app: App, parsed: Parsed) -> int:
     """Run a command in a container; its exit code."""
-    container, *command = parsed.args
-    stdin = parsed["interactive"] and not parsed["detach"]
-    form = Streams(parsed["tty"], stdin, detach_keys(app, parsed["detach-keys"]))
+    detach = parsed["detach"]
+    stdin = parsed["interactive"] and not detach
+    form = Streams(parsed["tty"], stdin, detach_keys(app, parsed["detach-keys"], parsed["tty"]))
     check_terminal(form.tty, form.stdin)
-    size = list(terminal_size()) if form.tty else None
-    made = app.client.post(
-        f"/containers/{container}/exec",
-        {
-            "AttachStdin": stdin,
-            "AttachStdout": not parsed["detach"],
-            "AttachStderr": not parsed["detach"],
-            "Tty": form.tty,
-            "Cmd": command,
-            "Env": environment(parsed["env"], parsed["env-file"]),
-            "User": parsed["user"],
-            "WorkingDir": parsed["workdir"],
-            "Privileged": parsed["privileged"],
-            "DetachKeys": parsed["detach-keys"],
-            **({"ConsoleSize": size} if size and all(size) else {}),
-        },
-    )
-    path = f"/exec/{made['Id']}"
-    body = {"Detach": parsed["detach"], "Tty": form.tty}
-    if size and all(size):
-        body["ConsoleSize"] = size
+    body = _config(parsed, form)
+    container = parsed.args[0]
     try:
-        if parsed["detach"]:
-            app.client.post(f"{path}/start", body)
-            return 0
-        session = app.client.hijack(f"{path}/start", body, form.tty)
-    except BayError as error:
-        raise start_error(error) from error
+        made = _at_once(app, container, body)
+    except NotFoundError as error:
+        if str(error).lower() not in _UNKNOWN_PATH:
+            raise
+        made = _in_steps(app, container, body)
+    if made is None:
+        return 0
+    session, path = made
 
     def resize(rows: int, columns: int) -> None:
         app.client.post(f"{path}/resize", h=rows, w=columns)
 
     if pump(session, form, resize):
         return 0
-    code = app.client.get(f"{path}/json")["ExitCode"]
-    return int(code or 0)
+    code = session.exit_code
+    return int((app.client.get(f"{path}/json")["ExitCode"] or 0) if code is None else code)
+
+
+def _config(parsed: Parsed, form: Streams) -> Json:
+    """Docker's `ExecConfig`, and what belongs to its start."""
+    env: list[str] = []
+    if parsed["env"] or parsed["env-file"]:
+        from ..envfile import environment
+
+        env = environment(parsed["env"], parsed["env-file"])
+    size = terminal_size() if form.tty else (0, 0)
+    return {
+        "AttachStdin": form.stdin,
+        "AttachStdout": not parsed["detach"],
+        "AttachStderr": not parsed["detach"],
+        "Tty": form.tty,
+        "Cmd": parsed.args[1:],
+        "Env": env,
+        "User": parsed["user"],
+        "WorkingDir": parsed["workdir"],
+        "Privileged": parsed["privileged"],
+        "DetachKeys": parsed["detach-keys"],
+        "Detach": parsed["detach"],
+        **({"ConsoleSize": list(size)} if all(size) else {}),
+    }
+
+
+def _at_once(app: App, container: str, body: Json) -> tuple[Session, str] | None:
+    """By one request, which only our engine knows: the streams and the exec's path."""
+    path = f"/bay/containers/{container}/exec"
+    if body["Detach"]:
+        if said := app.client.post(path, body).get("Error"):
+            raise start_error(from_response(400, said.encode()))
+        return None
+    session = app.client.hijack(path, body, body["Tty"])
+    return session, f"/exec/{session.exec_id}"
+
+
+def _in_steps(app: App, container: str, body: Json) -> tuple[Session, str] | None:
+    """As Docker's command does."""
+    made = app.client.post(f"/containers/{container}/exec", body)
+    path = f"/exec/{made['Id']}"
+    kept = ("Detach", "Tty", "ConsoleSize")
+    start = {key: body[key] for key in kept if key in body}
+    try:
+        if body["Detach"]:
+            app.client.post(f"{path}/start", start)
+            return None
+        return app.client.hijack(f"{path}/start", start, body["Tty"]), path
+    except BayError as error:
+        raise start_error(error) from error
 
 
 EXEC = Command(

@@ -93,7 +93,7 @@ def run_run(app: App, parsed: Parsed) -> int:
     stdin, stdout, stderr = streams(parsed)
     if parsed["detach"] and parsed["attach"]:
         raise UsageError("conflicting options: cannot specify both --attach and --detach")
-    form = Streams(parsed["tty"], stdin, detach_keys(app, parsed["detach-keys"]))
+    form = Streams(parsed["tty"], stdin, detach_keys(app, parsed["detach-keys"], parsed["tty"]))
     if not parsed["detach"]:
         check_terminal(form.tty, form.stdin)
         body["HostConfig"]["ConsoleSize"] = list(terminal_size())

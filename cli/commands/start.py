@@ -32,7 +32,7 @@ def run_start(app: App, parsed: Parsed) -> int:
     path = f"/containers/{found['Id']}"
     config = found["Config"]
     stdin = parsed["interactive"] and config["OpenStdin"]
-    form = Streams(config["Tty"], stdin, detach_keys(app, parsed["detach-keys"]))
+    form = Streams(config["Tty"], stdin, detach_keys(app, parsed["detach-keys"], config["Tty"]))
     check_terminal(form.tty, form.stdin)
     session = app.client.hijack(
         f"{path}/attach", tty=form.tty, stream=True, stdin=stdin, stdout=True, stderr=True

@@ -228,6 +228,29 @@ def test_an_attached_client_types_ends_its_input_and_reads_on(
     assert b"".join(d for s, d in pieces if s == 2) == b"bad\n"
 
 
+def test_an_exec_in_one_request_tells_its_code_behind_its_output(
+    engine: EngineProcess, box: Any
+) -> None:
+    """What could not be created is an answer with a status; all else is told in the stream."""
+    key = box("sleep", "600")
+    path = f"/bay/containers/{key}/exec"
+    body = {"Cmd": ["sh", "-c", "cat; exit 3"], "AttachStdin": True}
+    refused = engine.api("POST", path, body)
+    assert refused.status == 409 and "is not running" in refused.json()["message"]
+    start(engine, key)
+    with hijacked(engine, path, json.dumps(body)) as raw:
+        raw.sendall(b"in")
+        raw.shutdown(socket.SHUT_WR)
+        assert frames(rest(raw)) == [(1, b"in"), (4, b"3")]
+    with hijacked(engine, path, json.dumps({"Cmd": ["nosuch"]})) as raw:
+        message, code = frames(rest(raw))
+    assert message[0] == 1 and b"executable file not found" in message[1] and code == (4, b"127")
+    made = engine.api("POST", path, {"Cmd": ["true"], "Detach": True}).json()
+    assert engine.api("GET", f"/exec/{made['Id']}/json").json()["ProcessConfig"]["entrypoint"]
+    failed = engine.api("POST", path, {"Cmd": ["nosuch"], "Detach": True})
+    assert failed.status == 200 and "executable file not found" in failed.json()["Error"]
+
+
 def test_the_detach_keys_leave_a_terminal_running(engine: EngineProcess, box: Any) -> None:
     key = box("sh", Tty=True, OpenStdin=True)
     start(engine, key)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bayplan.cli.main import main
 from bayplan.client.client import Client
 from bayplan.client.errors import ProtocolError, UnreachableError, is_from_engine
 from bayplan.client.hosts import Host
@@ -181,9 +182,32 @@ def test_a_hijacked_stream_begins_with_what_came_with_the_header(
         b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
         b"Content-Type: application/vnd.docker.multiplexed-stream\r\n\r\n"
     )
-    server = scripted(head + b"\1\0\0\0\0\0\0\2hi")
+    server = scripted(head + b"\1\0\0\0\0\0\0\2hi" + b"\4\0\0\0\0\0\0\003137")
     # The type of the answer decides, not what the caller believes.
     with Client(server.host).hijack("/attach", tty=True, stream=True) as session:
         assert session.pending
         assert session.receive() == [(1, b"hi")]
         assert session.receive() is None
+        assert session.exit_code == 137
+
+
+def test_an_exec_in_an_engine_that_does_not_know_the_short_way(
+    scripted: Callable[..., Scripted], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """dockerd and podman: create, start, and ask for the code, as Docker's command does."""
+    head = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+    server = scripted(
+        reply(b'{"message":"page not found"}', "404 Not Found"),
+        reply(b'{"Id":"abc"}', "201 Created"),
+        head + b"\1\0\0\0\0\0\0\2hi",
+        reply(b'{"ExitCode":5}'),
+    )
+    assert main(["-H", str(server.host), "exec", "box", "true"]) == 5
+    assert capfd.readouterr().out == "hi"
+    asked = [one.split(b" ")[1].decode() for one in server.requests]
+    assert asked == [
+        "/bay/containers/box/exec",
+        "/v1.47/containers/box/exec",
+        "/v1.47/exec/abc/start",
+        "/v1.47/exec/abc/json",
+    ]
