@@ -31,7 +31,7 @@ from .live import Lives
 from .logrotation import Rotation
 from .networks import Networks
 from .options import Options
-from .pruning import Preview
+from .pruning import Preview, leftovers
 from .reconcile import reconcile, start_wanted
 from .roster import Roster
 from .runtime import Runtime
@@ -165,6 +165,10 @@ class Engine:
     async def prunable(self, kinds: list[str], everything: bool, filters: Filters) -> Json:
         """What a prune would remove; see `Preview.of`."""
         return await Preview(self._context, self.builder).of(kinds, everything, filters)
+
+    async def leftovers(self) -> list[Json]:
+        """Layers of no image and downloads cut short; see `pruning.leftovers`."""
+        return await leftovers(self._context)
 
     async def purge(self) -> None:
         """Remove every container and all this engine made in the kernel; repeatable.

@@ -6,7 +6,8 @@ The rules and the sentences are Docker's (moby, daemon/images/image_delete.go).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..host.errors import ConflictError, NotFoundError
 from ..storage.images import Image
@@ -18,6 +19,14 @@ from .imageviews import chain_ids
 from .types import Container, Json
 
 _ID = re.compile(r"(?:sha256:)?[a-f0-9]+")
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """An image that a prune takes the names of, and whether it is then deleted."""
+
+    named: Named
+    deleted: bool
 
 
 class Removal:
@@ -44,34 +53,54 @@ class Removal:
                 return self._by_id(image, force, prune)
             return self._by_name(image, text, force, prune)
 
-    def prunable(self, filters: Mapping[str, list[str]]) -> list[Named]:
+    def prunable(self, filters: Mapping[str, list[str]]) -> list[Doomed]:
         """What `prune` removes: images without a tag, or all (`dangling=false`), that nothing uses.
 
-        Raises InvalidError for a bad filter.
+        As in Docker (moby, daemon/images/image_prune.go): an image that others were made from
+        loses its names and stays as their step; with the last of those it goes, whatever the
+        filters. In the order of removal. Raises InvalidError for a bad filter.
         """
         check(filters, PRUNED)
         dangling = flag(filters, "dangling") is not False
         others = {key: values for key, values in filters.items() if key != "dangling"}
-        used = {one.image for one in self._in_use()}
-        parents = self._store.images.parents() if dangling else set()
-        return [
-            named
-            for named in select(self._store, others)
-            if named.image.id not in used
-            and not (dangling and (named.tags or named.image.id in parents))
-        ]
+        tree = _Family(self._store, {one.image for one in self._in_use()})
+        # Children before what they were made from.
+        chosen = sorted(select(self._store, others), key=lambda named: -tree.depth(named.image.id))
+        doomed: list[Doomed] = []
+        for named in chosen:
+            image = named.image
+            nameless = not named.tags and not named.digests
+            if image.id in tree.used or image.id in tree.gone:
+                continue
+            if tree.has_children(image.id) and (dangling or nameless):
+                continue
+            if dangling and named.tags:
+                continue
+            tree.nameless.add(image.id)
+            if tree.has_children(image.id):
+                doomed.append(Doomed(named, deleted=False))
+                continue
+            doomed.append(Doomed(named, deleted=True))
+            tree.gone.add(image.id)
+            doomed += [Doomed(Named(one, (), ()), deleted=True) for one in tree.orphans(image.id)]
+        return doomed
 
     def prune(self, filters: Mapping[str, list[str]]) -> Json:
         """Remove what `prunable` lists; Docker's report."""
         deleted: list[Json] = []
         freed = 0
-        for named in self.prunable(filters):
+        for doomed in self.prunable(filters):
+            image = doomed.named.image
+            names = [*doomed.named.tags, *doomed.named.digests]
             with self._store.db.transaction():
-                image = named.image
-                if any(one.image == image.id for one in self._in_use()):
-                    continue  # a container was made of it meanwhile
-                for name in [*named.tags, *named.digests]:
-                    deleted.append(self._untag(image, name))
+                # A container was made of it meanwhile, it was tagged, or it is gone.
+                if self._using(image) or not self._store.images.has(image.id):
+                    continue
+                if sorted(names) != sorted(self._names(image)):
+                    continue
+                deleted += [self._untag(image, name) for name in names]
+                if not doomed.deleted or self._store.images.has_children(image.id):
+                    continue
                 records, size = self._delete(image, prune=False)
                 deleted += records
                 freed += size
@@ -166,9 +195,50 @@ class Removal:
     def _using(self, image: Image) -> list[Container]:
         return [one for one in self._in_use() if one.image == image.id]
 
-    def _references(self, image: Image) -> list[Reference]:
+    def _names(self, image: Image) -> list[str]:
         images = self._store.images
-        return [parse(name) for name in [*images.names(image.id), *images.digests(image.id)]]
+        return [*images.names(image.id), *images.digests(image.id)]
+
+    def _references(self, image: Image) -> list[Reference]:
+        return [parse(name) for name in self._names(image)]
+
+
+class _Family:
+    """Which images were made from which, while some of them are thought gone or nameless."""
+
+    def __init__(self, store: Store, used: set[str]) -> None:
+        self._images = {image.id: image for image in store.images.all()}
+        self._parent = {key: store.images.parent(key) for key in self._images}
+        self._children: dict[str, set[str]] = {}
+        for key, parent in self._parent.items():
+            self._children.setdefault(parent, set()).add(key)
+        self.used = used
+        self.gone: set[str] = set()
+        self.nameless = {
+            key
+            for key in self._images
+            if not store.images.names(key) and not store.images.digests(key)
+        }
+
+    def has_children(self, image: str) -> bool:
+        return not self._children.get(image, set()) <= self.gone
+
+    def depth(self, image: str) -> int:
+        """How many images it was made from, one from the other."""
+        count, seen = 0, {image}
+        while (image := self._parent.get(image, "")) and image not in seen:
+            seen.add(image)
+            count += 1
+        return count
+
+    def orphans(self, image: str) -> Iterator[Image]:
+        """The nameless images it was made from that nothing needs any more, which are then gone."""
+        while (image := self._parent.get(image, "")) in self._images:
+            needed = image in self.used or image in self.gone or self.has_children(image)
+            if needed or image not in self.nameless:
+                return
+            self.gone.add(image)
+            yield self._images[image]
 
 
 def is_id(image: Image, text: str) -> bool:

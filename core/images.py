@@ -162,12 +162,18 @@ class Images:
         removal = Removal(self._store, self._in_use)
         report = await offload_long(removal.prune, filters)
         self._tell_removal(removal)
-        if flag(filters, "dangling") is False and not self.busy:
+        if flag(filters, "dangling") is False:
             # Asked for all: then also what cancelled pulls left to go on with, and stray layers.
-            swept = await offload_long(self._store.collect, 0)
-            report["SpaceReclaimed"] += swept.size
+            report["SpaceReclaimed"] += await self.sweep()
         self._events.emit("image", "prune", "", {"reclaimed": str(report["SpaceReclaimed"])})
         return report
+
+    async def sweep(self) -> int:
+        """Remove layers of no image and downloads that were cut short; bytes freed.
+
+        Nothing while an image is pulled or pushed, whose files these may be.
+        """
+        return 0 if self.busy else (await offload_long(self._store.collect, 0)).size
 
     # --- registries ---
 

@@ -15,14 +15,37 @@ from ..storage.images import Image
 from ..storage.snapshots import tree_size
 from . import listing
 from .context import Context
+from .filters import flag
 from .imageremoval import Removal
 from .types import Json
 
 if TYPE_CHECKING:
     from .build.builder import Builder
 
-KINDS = ("containers", "networks", "volumes", "images", "build-cache")
+KINDS = ("containers", "networks", "volumes", "images", "build-cache", "leftovers")
 Filters = Mapping[str, list[str]]
+
+
+async def leftovers(context: Context) -> list[Json]:
+    """Layers that nobody refers to, of pulls that failed for example, and downloads that were cut
+    short, with bytes; none while an image is pulled or pushed, whose files these may be."""
+    if context.images.busy:
+        return []
+    store = context.store
+
+    def work() -> list[Json]:
+        used = store.layers.used()
+        loose = [store.layers.info(one) for one in store.layers.all() if one not in used]
+        return [
+            {"Kind": "layer", "Id": one.diff_id, "Name": "", "Size": one.size}
+            for one in loose
+            if not store.layers.is_leased(one.diff_id)
+        ] + [
+            {"Kind": "download", "Id": name, "Name": "", "Size": size}
+            for name, size in store.blobs.partials()
+        ]
+
+    return await offload(work)
 
 
 class Preview:
@@ -58,6 +81,8 @@ class Preview:
         if "images" in kinds:
             wanted = {**given, "dangling": ["false"]} if everything else given
             await self._find_images(wanted)
+        if "leftovers" in kinds:
+            await self._find_leftovers()
         if "build-cache" in kinds:
             apart = {key: value for key, value in given.items() if key == "until"}
             await self._find_cache(everything, apart if several else given)
@@ -87,26 +112,31 @@ class Preview:
         def work() -> list[Json]:
             left = [one for one in roster.all() if one.id not in self._containers]
             doomed = Removal(store, lambda: left).prunable(filters)
-            self._images = [named.image for named in doomed]
+            self._images = [one.named.image for one in doomed if one.deleted]
             kept = self._kept_layers()
             # A layer goes with the last of the images that have it.
             last = {layer: image.id for image in self._images for layer in image.diff_ids}
             rows: list[Json] = []
-            for named in doomed:
-                image = named.image
-                own = {one for one in image.diff_ids if last[one] == image.id and one not in kept}
-                size = sum(store.layers.info(one).size for one in own)
-                names = [*named.tags, *named.digests]
-                rows.append({"Id": image.id, "Name": ", ".join(names) or "<none>", "Size": size})
+            for one in doomed:
+                image = one.named.image
+                names = [*one.named.tags, *one.named.digests]
+                if not one.deleted:  # it stays as a step of what was made from it
+                    rows += [{"Kind": "tag", "Id": name, "Name": name, "Size": 0} for name in names]
+                    continue
+                own = {d for d in image.diff_ids if last[d] == image.id and d not in kept}
+                size = sum(store.layers.info(diff_id).size for diff_id in own)
+                name = ", ".join(names) or "<none>"
+                rows.append({"Kind": "image", "Id": image.id, "Name": name, "Size": size})
             return rows
 
-        for row in await offload_long(work):
-            self._items.append({"Kind": "image", **row})
-        if filters.get("dangling") == ["false"] and not self._context.images.busy:
-            for diff_id, size in await offload(self._loose_layers):
-                self._add("layer", diff_id, "", size)
-            for name, size in await offload(store.blobs.partials):
-                self._add("download", name, "", size)
+        self._items += await offload_long(work)
+        if flag(filters, "dangling") is False:
+            await self._find_leftovers()
+
+    async def _find_leftovers(self) -> None:
+        if any(item["Kind"] in ("layer", "download") for item in self._items):
+            return  # those of all images
+        self._items += await leftovers(self._context)
 
     def _kept_layers(self, steps: Collection[str] | None = None) -> set[str]:
         """The layers that stay in use; by these build `steps`, all when None."""
@@ -125,13 +155,6 @@ class Preview:
             if step.diff_id is not None and (steps is None or step.key in steps):
                 kept.add(step.diff_id)
         return kept
-
-    def _loose_layers(self) -> list[tuple[str, int]]:
-        """Layers that nobody refers to, of pulls that failed for example."""
-        layers = self._context.store.layers
-        used = layers.used()
-        loose = [layers.info(one) for one in layers.all() if one not in used]
-        return [(one.diff_id, one.size) for one in loose if not layers.is_leased(one.diff_id)]
 
     async def _find_cache(self, everything: bool, filters: dict[str, list[str]]) -> None:
         report = await self._builder.prune(all_=True, keep=0, filters=filters, dry_run=True)

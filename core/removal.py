@@ -105,8 +105,16 @@ def _make_room(context: Context, container: Container) -> None:
 
 def _discard(context: Context, container: Container) -> None:
     """Away with its writable layer and its folder, which are deleted behind; blocks."""
-    context.store.snapshots.remove(container.id)
-    context.store.trash.put(container.bundle)
+    store = context.store
+    layers: list[str] = []
+    if not store.images.has(container.image):
+        # Removed by force before: the container was the last to need its layers.
+        with contextlib.suppress(NotFoundError):
+            layers = store.snapshots.diff_ids(container.id)
+    store.snapshots.remove(container.id)
+    store.trash.put(container.bundle)
+    if layers:
+        store.release(layers)
 
 
 async def _clear_away(context: Context, container: Container, volumes: bool) -> None:

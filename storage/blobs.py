@@ -98,8 +98,12 @@ class Blobs:
         files.unlink(self.path(digest))
         files.unlink(self.partial(digest))
 
-    def sweep(self, before: float) -> None:
-        """Remove partial downloads not written to since `before` (seconds since 1970)."""
+    def sweep(self, before: float) -> int:
+        """Remove partial downloads not written to since `before` (seconds since 1970); bytes."""
+        freed = 0
         for entry in (self._root / "partial").iterdir():
-            if entry.stat().st_mtime < before:
+            found = entry.stat()
+            if found.st_mtime < before:
                 files.unlink(entry)
+                freed += found.st_size
+        return freed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._depth = 0
+        self._after: list[Callable[[], None]] = []
         _close_to_others(path)
         with _explained():
             self._connection = apsw.Connection(str(path))
@@ -54,6 +55,8 @@ class Database:
         """All or nothing. Reentrant: an inner one that raises undoes only itself."""
         with self._lock:
             outer = self._depth == 0
+            behind = len(self._after)
+            committed: list[Callable[[], None]] = []
             mark = f"level{self._depth}"
             with _explained():
                 self._connection.execute("BEGIN IMMEDIATE" if outer else f"SAVEPOINT {mark}")
@@ -62,7 +65,10 @@ class Database:
                 yield
                 with _explained():
                     self._connection.execute("COMMIT" if outer else f"RELEASE {mark}")
+                if outer:
+                    committed, self._after = self._after, []
             except BaseException:
+                self._after = self._after[:behind]
                 # SQLite may have rolled back by itself, on a full disk for one.
                 if not self._connection.in_transaction:
                     pass
@@ -73,6 +79,20 @@ class Database:
                 raise
             finally:
                 self._depth -= 1
+            # Still locked: what comes after, the same layer unpacked anew, finds its place empty.
+            for act in committed:
+                act()
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Call `act` once all transactions around this are committed; never, if one is undone.
+
+        At once outside of any. So a row goes before the files it speaks of.
+        """
+        with self._lock:
+            if self._depth:
+                self._after.append(act)
+                return
+        act()
 
     def migrate(self, owner: str, steps: Sequence[str]) -> None:
         """Bring `owner`'s tables up to date: run each step (SQL script) not run before, once.

@@ -5,6 +5,7 @@ Rows go first, in one transaction, the files after it and out of the way (trash.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable
 
@@ -30,8 +31,9 @@ def release(db: Database, layers: Layers, trash: Trash, diff_ids: Iterable[str])
                 db.execute("DELETE FROM layers WHERE diff_id=?", diff_id)
                 freed.append(diff_id)
                 size += rows[0][0]
-    for diff_id in freed:
-        trash.put(layers.folder(diff_id))
+        # A caller's transaction may be undone yet, and the rows with it.
+        for diff_id in freed:
+            db.after_commit(functools.partial(trash.put, layers.folder(diff_id)))
     return Removed(tuple(freed), size)
 
 
@@ -41,5 +43,6 @@ def collect(
     """Remove all layers nobody holds, and partial downloads, older than `keep_seconds`."""
     before = time.time() - keep_seconds
     rows = db.execute("SELECT diff_id FROM layers WHERE created<=?", int(before * 1e9))
-    blobs.sweep(before)
-    return release(db, layers, trash, [row[0] for row in rows])
+    cut = blobs.sweep(before)
+    removed = release(db, layers, trash, [row[0] for row in rows])
+    return Removed(removed.layers, removed.size + cut)

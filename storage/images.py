@@ -70,7 +70,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Removed:
-    """What went with an image: the layers nobody else used, and their bytes."""
+    """What went: layers that nobody else used; bytes, those of downloads cut short included."""
 
     layers: tuple[str, ...]
     size: int

@@ -318,7 +318,7 @@ class Layers:
             if self.is_leased(diff_id) or diff_id in self.used():
                 raise ConflictError(f"layer {diff_id} is in use")
             self._db.execute("DELETE FROM layers WHERE diff_id=?", diff_id)
-        self._trash.put(self.folder(diff_id))
+            self._db.after_commit(lambda: self._trash.put(self.folder(diff_id)))
 
     def used(self) -> set[str]:
         """The layers that images, snapshots or the build cache refer to."""

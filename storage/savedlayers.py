@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,6 +208,9 @@ def _copy(source: Path, target: Path) -> None:
     """
     target.mkdir(mode=0o700)
     argv = ["cp", "-a", "--reflink=auto", "--sparse=auto", "--", f"{source}/.", str(target)]
+    if shutil.which("setpriv", path=process.PATH):
+        # Not to write on where the next engine has long cleared away (prctl(2), PR_SET_PDEATHSIG).
+        argv = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
     done = process.run(argv, timeout=_COPY_SECONDS)
     if done.code == 0:
         return

@@ -6,6 +6,7 @@ slower, since the kernel then steps over recently deleted inodes one by one.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH = 100
+# Seconds between two tries at what changes while it is removed.
+_TRIES, _PAUSE = 40, 0.05
 # What a name begins with that is on its way out beside its neighbours.
 GONE = ".gone-"
 
@@ -30,6 +33,7 @@ class Trash:
         self._folder = folder
         folder.mkdir(mode=0o700, exist_ok=True)
         self._queue: queue.Queue[Path | None] = queue.Queue()
+        self._closing = threading.Event()
         for entry in folder.iterdir():
             self._queue.put(entry)
         self._thread = threading.Thread(target=self._work, name="bay-trash", daemon=True)
@@ -58,6 +62,7 @@ class Trash:
 
     def close(self) -> None:
         """Stop after what is being deleted; the rest is found at the next open."""
+        self._closing.set()
         while True:
             try:
                 self._queue.get_nowait()
@@ -70,12 +75,24 @@ class Trash:
     def _work(self) -> None:
         while (path := self._queue.get()) is not None:
             try:
-                self._remove(path)
+                self._remove_all(path)
             except OSError as error:
                 log.warning("cannot delete %s, left for the next start: %s", path, error)
             finally:
                 self._queue.task_done()
         self._queue.task_done()
+
+    def _remove_all(self, path: Path) -> None:
+        """Remove it, though somebody may be writing to it still: what a dead engine had begun."""
+        for attempt in range(_TRIES):
+            try:
+                self._remove(path)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == _TRIES - 1:
+                    raise
+            if self._closing.wait(_PAUSE):
+                return
 
     def _remove(self, path: Path) -> None:
         if path.is_symlink() or not path.is_dir():
@@ -94,7 +111,9 @@ class Trash:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         for name, is_folder in found:
             if not is_folder:
-                os.unlink(name, dir_fd=folder)
+                # A folder that is written to may have listed it twice (readdir(3)).
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=folder)
                 continue
             if depth > _DEPTH:
                 # A tree deeper than descriptors and Python's stack last: its rest comes later.

@@ -15,6 +15,7 @@ from .verbs import Deed, Step
 
 BUILT_IN = ("bridge", "host", "none", "podman")
 CACHE = "/build/prune"
+LEFTOVERS = "/bay/leftovers/prune"
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,14 @@ async def look(source: Source, model: Model) -> list[Waste]:
 class Found:
     """What an engine said: sizes in bytes by id or name, the volumes nobody uses, the cache.
 
-    A volume is (name, whether it is anonymous).
+    A volume is (name, whether it is anonymous). `left` are layers of no image and downloads that
+    were cut short: how many, and bytes.
     """
 
     sizes: dict[str, int]
     volumes: list[tuple[str, bool]]
     cache: list[tuple[str, int]]
+    left: tuple[int, int] = (0, 0)
 
 
 async def _ours(source: Source) -> tuple[list[Json], list[Json], Found]:
@@ -74,10 +77,12 @@ async def _ours(source: Source) -> tuple[list[Json], list[Json], Found]:
     )
     gone, pictures, loose, volumes, cache = (reply["Items"] for reply in replies)
     anonymous = {one["Id"] for one in loose}
+    left = [one["Size"] for one in pictures if one["Kind"] in ("layer", "download")]
     found = Found(
         {one["Id"]: one["Size"] for one in (*gone, *pictures, *volumes)},
         [(one["Id"], one["Id"] in anonymous) for one in volumes if one["Kind"] == "volume"],
         [(one["Name"] or one["Id"], one["Size"]) for one in cache if one["Kind"] == "build-cache"],
+        (len(left), sum(left)),
     )
     return containers, images, found
 
@@ -131,6 +136,8 @@ def sort_out(model: Model, containers: list[Json], images: list[Json], found: Fo
     anonymous, named = _volumes(found)
     total = sum(size for _, size in found.cache)
     cache = [(CACHE, f"{len(found.cache)} steps of builds", total)] if found.cache else []
+    count, bytes_left = found.left
+    left = [(LEFTOVERS, f"{count} of pulls that were cut short", bytes_left)] if count else []
     return [
         Waste(
             "containers",
@@ -143,6 +150,9 @@ def sort_out(model: Model, containers: list[Json], images: list[Json], found: Fo
             "what was written into them",
         ),
         Waste("nameless", "images without a name", nameless, True),
+        Waste(
+            "leftovers", "layers of no image, downloads", left, True, "pulls that go on from them"
+        ),
         Waste("networks", "networks nobody is in", networks, True),
         Waste("anonymous", "anonymous volumes nobody uses", anonymous, False, "their data"),
         Waste("unused", "images nobody uses", unused, False, "they must be pulled again"),
@@ -167,16 +177,21 @@ def deed(wastes: list[Waste]) -> Deed:
         Step(path, name, "DELETE", path, "removing")
         for one in wastes
         for path, name, _ in one.items
-        if path != CACHE
+        if path not in (CACHE, LEFTOVERS)
     ]
-    for name in [name for one in wastes for path, name, _ in one.items if path == CACHE]:
-        # After the images, whose layers it shares.
-        steps.append(Step(CACHE, name, "POST", CACHE, "removing", {"all": True}, stage=1))
+    for path, name in [(path, name) for one in wastes for path, name, _ in one.items]:
+        # After the images, whose layers they share.
+        if path == CACHE:
+            steps.append(Step(CACHE, name, "POST", CACHE, "removing", {"all": True}, stage=1))
+        elif path == LEFTOVERS:
+            steps.append(Step(path, name, "POST", path, "removing", stage=1))
     words = {"containers": "rm", "nameless": "rmi", "unused": "rmi"}
     parts = []
     for one in wastes:
         if one.items and one.key == "cache":
             parts.append("bay builder prune -f -a")
+        elif one.items and one.key == "leftovers":
+            parts.append("bay image prune --leftovers -f")
         elif one.items:
             verb = words.get(one.key, "network rm" if one.key == "networks" else "volume rm")
             parts.append(f"bay {verb} {' '.join(name for _, name, _ in one.items)}")

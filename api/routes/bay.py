@@ -81,6 +81,12 @@ async def prune(call: Call) -> web.StreamResponse:
     return reply(await call.engine.prunable(kinds, call.flag("all"), call.filters()))
 
 
+@route("POST", "/bay/leftovers/prune")
+async def sweep(call: Call) -> web.StreamResponse:
+    """Remove layers of no image and downloads that were cut short."""
+    return reply({"SpaceReclaimed": await call.engine.images.sweep()})
+
+
 @route("GET", "/bay/samples")
 async def samples(call: Call) -> web.StreamResponse:
     """The figures of every container, or of one, in the last seconds: each second, or each ten."""

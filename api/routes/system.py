@@ -74,6 +74,8 @@ async def disk_usage(call: Call) -> web.StreamResponse:
         )
         answer["Images"] = [legacy.summary(row, call.version) for row in rows]
         answer["LayersSize"] = await layers_size(engine)
+        # Bayplan's own; Docker's clients read past it.
+        answer["Leftovers"] = await engine.leftovers()
     if "container" in kinds:
         answer["Containers"] = await engine.containers.summaries(
             all=True, limit=None, size=True, filters={}

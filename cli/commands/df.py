@@ -12,6 +12,8 @@ from .builder import LISTING as CACHE_LISTING
 from .builder import cache_row
 from .imagelist import LISTING as IMAGE_LISTING
 from .imagelist import image_rows
+from .prune import PREVIEW as LEFT_LISTING
+from .prune import preview_row
 from .ps import LISTING as CONTAINER_LISTING
 from .ps import container_row
 from .snapshots import LISTING as SNAPSHOT_LISTING
@@ -44,6 +46,10 @@ def run_df(app: App, parsed: Parsed) -> None:
     if saved:
         size = sum(one["Size"] for one in saved)
         rows.append(_row("Snapshots", len(saved), 0, size, size))
+    left = found.get("Leftovers") or []
+    if left:
+        size = sum(one["Size"] for one in left)
+        rows.append(_row("Leftovers", len(left), 0, size, size))
     LISTING.show(rows, parsed["format"])
 
 
@@ -120,6 +126,10 @@ def _verbose(app: App, found: Json) -> None:
     if saved:
         app.out("\nSnapshots space usage:\n")
         SNAPSHOT_LISTING.show([snapshot_row(one) for one in saved], "")
+    left = found.get("Leftovers") or []
+    if left:
+        app.out("\nLayers of no image and downloads cut short (bay image prune --leftovers):\n")
+        LEFT_LISTING.show([preview_row(one) for one in left], "", ["Kind", "ID", "Size"])
 
 
 DF = Command(

@@ -50,19 +50,28 @@ def prune(app: App, kind: str, filters: dict[str, list[str]] | None) -> int:
 def preview(app: App, kinds: str, everything: bool, filters: dict[str, list[str]] | None) -> None:
     """Say what a prune would remove."""
     found = app.client.get("/bay/prune", kinds=kinds, all=everything or None, filters=filters)
-    rows = [
-        {
-            "Kind": one["Kind"],
-            "ID": one["Id"].removeprefix("sha256:")[:12],
-            "Name": one["Name"] if one["Name"] != one["Id"] else one["Name"][:12],
-            "Size": human_size(one["Size"]),
-        }
-        for one in found["Items"]
-    ]
+    rows = [preview_row(one) for one in found["Items"]]
     if rows:
         PREVIEW.show(rows)
         app.out()
     app.out(f"Total reclaimable space: {human_size(found['SpaceReclaimed'])}")
+
+
+def preview_row(one: Json) -> Json:
+    """One thing that would go, as a row."""
+    key, name = one["Id"], one["Name"]
+    if one["Kind"] == "download":
+        key = key.partition("-")[2] or key  # sha256-…, the file's name
+    if one["Kind"] == "tag":
+        key = ""  # only the name goes
+    elif name == key:
+        name = name[:12]
+    return {
+        "Kind": one["Kind"],
+        "ID": key.removeprefix("sha256:")[:12],
+        "Name": name,
+        "Size": human_size(one["Size"]),
+    }
 
 
 def _line(one: Any) -> str:
@@ -70,6 +79,16 @@ def _line(one: Any) -> str:
     if not isinstance(one, dict):
         return str(one)
     return "\n".join(f"{what.lower()}: {value}" for what, value in one.items())
+
+
+def _leftovers(app: App, parsed: Parsed) -> None:
+    if parsed["dry-run"]:
+        preview(app, "leftovers", False, None)
+        return
+    text = "This will remove all layers of no image and all downloads that were cut short."
+    if confirm(app, text, parsed["force"]):
+        freed = app.client.post("/bay/leftovers/prune")["SpaceReclaimed"]
+        app.out(f"Total reclaimed space: {human_size(freed)}")
 
 
 def _verb(noun: str, kind: str, question: str, summary: str, *more: Flag) -> Command:
@@ -82,6 +101,9 @@ def _verb(noun: str, kind: str, question: str, summary: str, *more: Flag) -> Com
             filters["dangling"] = ["false"]
         if wide and kind == "volumes":
             filters["all"] = ["true"]
+        if parsed.values.get("leftovers"):
+            _leftovers(app, parsed)
+            return
         if parsed["dry-run"]:
             preview(app, kind, False, filters or None)
             return
@@ -112,6 +134,7 @@ IMAGE = _verb(
     "This will remove all dangling images.",
     "Remove images that nothing uses",
     switch("all", "All that no container uses, not only those without a name", "a"),
+    switch("leftovers", "Only layers of no image and downloads that were cut short"),
 )
 NETWORK = _verb(
     "network",

@@ -65,6 +65,24 @@ def test_no_prune_keeps_the_nameless_parent(engine: EngineProcess, chain: list[s
     assert f"Deleted: {one}" in engine.docker("rmi", one, check=True).stdout
 
 
+def test_a_prune_takes_steps_with_the_last_image_made_from_them(
+    engine: EngineProcess, chain: list[str]
+) -> None:
+    """As in Docker: whatever the filters say of the steps; a named one stays."""
+    base, one, two = chain
+    engine.docker("rmi", "bi-one:1", check=True)
+    assert one in ids(engine, "all=1")
+    untagged = engine.api("POST", "/images/create?fromSrc=-&repo=bi-two&tag=1", bytes(10240))
+    assert untagged.status == 200  # takes the name away
+    listed = engine.api("GET", "/bay/prune?kinds=images").json()["Items"]
+    assert [item["Id"] for item in listed if item["Id"] in chain] == [two, one]
+    report = engine.api("POST", "/images/prune").json()
+    gone = [item["Deleted"] for item in report["ImagesDeleted"] if "Deleted" in item]
+    assert [key for key in gone if key in chain] == [two, one]
+    assert report["SpaceReclaimed"] == sum(item["Size"] for item in listed) > 0
+    assert base in ids(engine)
+
+
 def test_disk_usage_counts_containers_and_what_images_share(
     engine: EngineProcess, chain: list[str]
 ) -> None:

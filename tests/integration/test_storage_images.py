@@ -114,6 +114,20 @@ def test_shared_layers_stay_until_the_last_image_goes(store: Store) -> None:
         store.images.remove(two.id)
 
 
+def test_a_removal_that_is_undone_loses_no_layer(store: Store) -> None:
+    """The files go after the rows: also after those of a transaction around the removal."""
+    own = layer(store, "own")
+    image = put(store, own)
+    with pytest.raises(ZeroDivisionError), store.db.transaction():
+        assert store.images.remove(image.id).layers == (own,)
+        assert store.layers.path(own).is_dir()
+        raise ZeroDivisionError
+    assert store.layers.path(own).is_dir() and store.images.has(image.id)
+    with store.db.transaction():
+        store.images.remove(image.id)
+    assert not store.layers.path(own).exists()
+
+
 def test_a_lease_keeps_what_is_there_and_what_comes(store: Store) -> None:
     before = layer(store, "before")
     with store.layers.lease(before):

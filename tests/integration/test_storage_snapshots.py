@@ -285,3 +285,24 @@ def test_a_mount_in_a_removed_tree_keeps_its_content(store: Store, tmp_path: Pat
     assert (outside / "f").read_text() == "kept", "REMOVAL WENT THROUGH A MOUNT"
     (left,) = (store.root / "trash").iterdir()
     overlay.unmount(left / "diff/mnt")
+
+
+def test_a_tree_that_is_written_to_while_it_is_removed_goes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the copy that an engine had begun which was killed: it may live on for a moment."""
+    store.snapshots.create("c", [])
+    (store.snapshots.upper("c") / "d").mkdir()
+    rmdir, late = os.rmdir, ["late", "later"]
+
+    def beaten(name: str, *, dir_fd: int | None = None) -> None:
+        if name == "d" and late:
+            inner = os.open(name, os.O_RDONLY, dir_fd=dir_fd)
+            os.close(os.open(late.pop(), os.O_CREAT | os.O_WRONLY, dir_fd=inner))
+            os.close(inner)
+        rmdir(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", beaten)
+    store.snapshots.remove("c")
+    store.trash.drain()
+    assert os.listdir(store.root / "trash") == [] == late
