@@ -8,20 +8,27 @@ import sys
 from ..host.errors import InvalidError, UnsupportedError
 from ..host.light import TYPE_CHECKING, Any, Iterable, NamedTuple
 from .flags import UsageError
+from .units import parse_bool
 
 if TYPE_CHECKING:
     from ..client.client import Client
 
 Json = dict[str, Any]
-_KINDS = ("local", "tar", "docker", "image")
+_KINDS = ("local", "tar", "oci", "docker", "image", "registry")
+# Said of what is so anyhow.
+_HARMLESS = {"oci-mediatypes": "true", "unpack": "false", "store": "true", "push": "false"}
 
 
 class Output(NamedTuple):
-    """One of them. `kind` is local, tar, docker or image; `to` a folder or file, "-" for stdout."""
+    """One of them. `kind` is one of `_KINDS`; `to` a folder or file, "-" for stdout.
+
+    `unpacked`: an OCI layout as a folder, not as a tar.
+    """
 
     kind: str
     to: str
     name: str
+    unpacked: bool = False
 
 
 def parse(items: list[str]) -> list[Output]:
@@ -45,6 +52,10 @@ def _one(item: str) -> Output:
         fields[key.strip().lower()] = value
     kind = fields.pop("type", "")
     to, name = fields.pop("dest", ""), fields.pop("name", "")
+    if kind == "image" and _truth(fields, "push"):
+        kind = "registry"
+    unpacked = kind == "oci" and "tar" in fields and not _truth(fields, "tar")
+    fields = {key: value for key, value in fields.items() if _HARMLESS.get(key) != value}
     if kind not in _KINDS:
         raise UnsupportedError(
             f"--output type={kind} is not supported: use {', '.join(_KINDS)}; `bay save` and"
@@ -52,14 +63,36 @@ def _one(item: str) -> Output:
         )
     if fields:
         raise UnsupportedError(f"--output {item}: {', '.join(fields)} is not supported")
-    if kind == "local" and not to:
-        raise UsageError("--output type=local needs dest=FOLDER")
-    return Output(kind, to or ("-" if kind == "tar" else ""), name)
+    if (kind == "local" or unpacked) and not to:
+        raise UsageError(f"--output type={kind} needs dest=FOLDER")
+    return Output(kind, to or ("-" if kind in ("tar", "oci") else ""), name, unpacked)
+
+
+def _truth(fields: dict[str, str], name: str) -> bool:
+    """A field that is true or false, taken out."""
+    text = fields.pop(name, "false")
+    try:
+        return parse_bool(text)
+    except ValueError:
+        raise UsageError(f"invalid field {name}={text} of --output: write true or false") from None
 
 
 def makes_image(outputs: list[Output]) -> bool:
     """Whether the image is to stay: it was asked for, or nothing else was."""
-    return not outputs or any(one.kind in ("docker", "image") and not one.to for one in outputs)
+    kept = ("docker", "image", "registry")
+    return not outputs or any(one.kind in kept and not one.to for one in outputs)
+
+
+def pushed(outputs: list[Output], tags: list[str]) -> list[str]:
+    """The names under which the image is to be pushed. Raises UsageError when there is none."""
+    if not any(one.kind == "registry" for one in outputs):
+        return []
+    from .commands.pull import split_reference
+
+    names = [one.name for one in outputs if one.kind == "registry" and one.name] or tags
+    if not names:
+        raise UsageError("a name is needed to push an image: give --tag")
+    return [name if split_reference(name)[1] else f"{name}:latest" for name in names]
 
 
 def untagged(client: Client) -> set[str]:
@@ -81,7 +114,7 @@ def write(client: Client, outputs: list[Output], image: str, names: list[str]) -
 
 
 def _write(one: Output, pieces: Iterable[bytes]) -> None:
-    if one.kind == "local":
+    if one.kind == "local" or one.unpacked:
         from .copying import Place, unpack
 
         try:

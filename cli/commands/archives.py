@@ -122,14 +122,21 @@ def run_push(app: App, parsed: Parsed) -> None:
             app.out("Using default tag: latest")
     if not parsed["all-tags"]:
         platform.check(app, f"{name}:{tag}", parsed["platform"])
+    push(app, f"{name}:{tag}" if tag else name, quiet=parsed["quiet"])
+    if parsed["quiet"]:
+        app.out(full_name(reference))
+
+
+def push(app: App, reference: str, *, quiet: bool = False) -> None:
+    """Upload an image by its name and tag; by the name alone, all its tags."""
+    name, tag = split_reference(reference)
     # Docker's API insists on the header for a push, if only of an empty object.
     headers = auth_header(app.config, reference) or {"X-Registry-Auth": encode({})}
     messages = app.client.stream(
         "POST", f"/images/{name}/push", {"tag": tag or None}, None, headers
     )
-    if parsed["quiet"]:
+    if quiet:
         drain(messages)
-        app.out(full_name(reference))
         return
     where = full_name(name).rpartition(":")[0]
     app.out(f"The push refers to repository [{where}]")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..buildoutput import Output
 
 Json = dict[str, Any]
+_ATTESTATIONS = "images are built without attestations"
+_NO_ATTESTATIONS = ("type=provenance,disabled=true", "type=sbom,disabled=true")
 _PROGRESS = ("auto", "plain", "tty", "quiet", "rawjson")
 
 
@@ -45,10 +47,13 @@ def run_build(app: App, parsed: Given) -> int | None:
     parameters["bay-details"] = True
     outputs: list[Output] = []
     before: set[str] = set()
-    if parsed["output"]:
+    pushed: list[str] = []
+    if parsed["output"] or parsed["push"]:
         from .. import buildoutput
 
-        outputs = buildoutput.parse(parsed["output"])
+        items = [*parsed["output"], *(["type=registry"] if parsed["push"] else [])]
+        outputs = buildoutput.parse(items)
+        pushed = buildoutput.pushed(outputs, list(parsed["tag"]))
         names = [one.name for one in outputs if one.name]
         parameters["t"] = (*parsed["tag"], *names) or None
         before = buildoutput.untagged(app.client)
@@ -61,11 +66,17 @@ def run_build(app: App, parsed: Given) -> int | None:
     if parsed["iidfile"]:
         with open(parsed["iidfile"], "w", encoding="ascii") as file:
             file.write(image)
+    if parsed["metadata-file"]:
+        _describe(parsed["metadata-file"], image, parameters["t"] or ())
     if outputs:
         buildoutput.write(app.client, outputs, image, list(parsed["tag"]))
         if not buildoutput.makes_image(outputs) and not parameters["t"] and image not in before:
             app.client.delete(f"/images/{image}")
-    elif parsed["quiet"]:
+        for name in pushed:
+            from .archives import push
+
+            push(app, name, quiet=parsed["quiet"])
+    if parsed["quiet"] and (not outputs or buildoutput.makes_image(outputs)):
         app.out(image)
     return None
 
@@ -80,8 +91,15 @@ def _refuse(parsed: Given) -> None:
         raise UnsupportedError(f"--call {parsed['call']} is not supported: use build or check")
     if parsed["squash"]:
         raise UnsupportedError("--squash is not supported: layers stay as the steps made them")
-    if parsed["push"]:
-        raise UnsupportedError("--push is not supported: `bay push` sends what was built")
+
+
+def _describe(path: str, image: str, names: tuple[str, ...]) -> None:
+    """What was built, with buildx's names for it."""
+    found = {"containerimage.config.digest": image, "containerimage.digest": image}
+    if names:
+        found["image.name"] = ",".join(names)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(quickjson.dumps(found) + "\n")
 
 
 def _sees_the_same(app: App) -> bool:
@@ -234,7 +252,12 @@ BUILD = Command(
             "Another context for FROM, COPY --from and mounts: name=FOLDER, docker-image://…, URL",
         ),
         many("build-arg", "Value of an ARG: NAME=value, or NAME from the environment"),
+        refused.value("allow", "RUN --security=insecure is not supported", "network.host"),
+        refused.value("annotation", "images have labels here: use --label"),
+        refused.value("attest", _ATTESTATIONS, *_NO_ATTESTATIONS),
+        refused.value("builder", "there is one builder here, the engine's own", "default"),
         many("cache-from", "Ignored: this engine's own cache is used", hidden=True),
+        refused.value("cache-to", "the cache is the engine's, which keeps it", "type=inline"),
         text("call", "What to do: build or check", default="build"),
         text("cgroup-parent", "Parent cgroup of the steps' containers"),
         switch("check", "Only look the Dockerfile over"),
@@ -257,15 +280,22 @@ BUILD = Command(
         size("memory", "Limit of memory", "m"),
         size("memory-swap", "Limit of memory and swap together"),
         text("network", "Network of RUN: default, none, host, or a name", default="default"),
+        text("metadata-file", "Write what was built to this file (JSON)"),
         switch("no-cache", "Do every step anew"),
         many("no-cache-filter", "Do every step of these stages anew"),
-        many("output", "Write what was built: FOLDER, -, or type=local|tar|docker,dest=PATH", "o"),
+        many(
+            "output",
+            "Write what was built: FOLDER, -, or type=local|tar|oci|docker|registry,dest=PATH",
+            "o",
+        ),
         text("platform", "Must be this machine's: os/arch[/variant]"),
         text("progress", f"How progress is shown: {', '.join(_PROGRESS)}", default="auto"),
         switch("pull", "Look for newer base images"),
-        switch("push", "Not supported", hidden=True),
+        switch("push", "Push it when it is built: --output type=registry"),
+        refused.value("provenance", _ATTESTATIONS, "false"),
         switch("quiet", "Only print the image's id", "q"),
         switch("rm", "Ignored: no container of a step is ever left", default=True, hidden=True),
+        refused.value("sbom", _ATTESTATIONS, "false"),
         many("secret", "Secret for RUN --mount=type=secret: id=NAME,src=FILE or id=NAME,env=VAR"),
         size("shm-size", "Size of /dev/shm"),
         switch("squash", "Not supported", hidden=True),

@@ -36,7 +36,11 @@ class _Source:
 class Copy:
     """`resolve` finds what is to be copied; then `wanted` tells its key, `make` its layer."""
 
-    def __init__(self, job: Job, state: State, one: Instruction | None) -> None:
+    def __init__(
+        self, job: Job, state: State, one: Instruction | None, *, literal: bool = False
+    ) -> None:
+        """`literal`: no variable stands in the instruction, whatever it looks like."""
+        self._literal = literal
         self._job = job
         self._state = state
         self._one = one
@@ -74,7 +78,7 @@ class Copy:
         escape, values = job.file.escape, self._state.variables()
 
         def expand(text: str) -> str:
-            return words.expand(text, values, escape)
+            return text if self._literal else words.expand(text, values, escape)
 
         self._flags = copying.parse_flags(one.name, tuple(expand(flag) for flag in one.flags))
         parts = list(one.words) if one.words is not None else words.split(one.text, escape)

@@ -75,9 +75,10 @@ class Git:
         """
         repository = Repository.parse(address)
         target.mkdir(mode=0o755)
-        run = _Run(target, self._environment(repository.url))
+        url = repository.url
+        run = _Run(target, self._environment(url))
         await run("init", "-q")
-        await run("remote", "add", "origin", repository.url)
+        await run("remote", "add", "origin", url)
         await run("checkout", "-q", "--detach", await _fetch(run, repository.ref or "HEAD"))
         head = (await run("rev-parse", "HEAD")).strip()
         if checksum and not head.startswith(checksum.removeprefix("sha1:")):
@@ -90,7 +91,7 @@ class Git:
         place = Path(os.path.normpath(target / repository.folder.lstrip("/")))
         real = Path(os.path.realpath(place))
         if target not in (real, *real.parents) or not real.is_dir():
-            raise InvalidError(f"{repository.folder} is no folder of {repository.url}")
+            raise InvalidError(f"{repository.folder} is no folder of {_without_password(url)}")
         return real
 
     def _environment(self, url: str) -> dict[str, str]:
@@ -98,11 +99,12 @@ class Git:
         if self.agent:
             found["SSH_AUTH_SOCK"] = self.agent
         parts = urlsplit(url)
-        header = self._header(parts.hostname or "")
+        host = parts.netloc.rpartition("@")[2]
+        header = self._header(host) or self._header(parts.hostname or "")
         if header and parts.scheme in ("http", "https"):
             # In the environment, not in the arguments: those every user of the host can see.
             found["GIT_CONFIG_COUNT"] = "1"
-            found["GIT_CONFIG_KEY_0"] = f"http.{parts.scheme}://{parts.netloc}/.extraheader"
+            found["GIT_CONFIG_KEY_0"] = f"http.{parts.scheme}://{host}/.extraheader"
             found["GIT_CONFIG_VALUE_0"] = f"Authorization: {header}"
         return found
 
@@ -115,6 +117,10 @@ class Git:
                 word = b"x-access-token:" + self.secrets[name].strip()
                 return f"basic {base64.b64encode(word).decode()}"
         return ""
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:xxxxx@", url)
 
 
 class _Run:
@@ -144,7 +150,8 @@ class _Run:
             await running.wait()
             raise
         if running.returncode:
-            raise BayError(f"git {arguments[0]} failed: {_reason(err, running.returncode)}")
+            reason = _without_password(_reason(err, running.returncode))
+            raise BayError(f"git {arguments[0]} failed: {reason}")
         return out.decode(errors="replace")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from ...host.errors import BayError, InvalidError, NotFoundError
+from ...host.errors import BayError, NotFoundError
 from ...host.threads import complete, offload
 from ...storage.images import Image
 from ...storage.reference import parse as parse_reference
@@ -15,7 +16,8 @@ from .. import commit
 from ..containers import Containers
 from ..context import Context
 from ..types import Json
-from . import contexts, copying, findings, stages
+from . import cached, contexts, copying, findings, stages
+from .copystep import Copy
 from .job import Job
 from .mountlocks import MountLocks
 from .named import key_of
@@ -162,10 +164,25 @@ class Solver:
         if self._job.plan.is_named(name):
             name = self._request.contexts[key_of(name)].image
             if not name:
-                raise InvalidError(
-                    f"the build context {stage.base} is no image: FROM needs docker-image://NAME"
-                )
+                return await self._files(stage, step)
         return State.of(await self._image(name, step))
+
+    async def _files(self, stage: Stage, step: Step) -> State:
+        """A stage that begins as a named context's files: its own layer on nothing."""
+
+        async def opener(name: str) -> Tree:
+            return await self._open(name, stage.index)
+
+        state = State.scratch()
+        one = dataclasses.replace(
+            stage.origin, name="COPY", flags=(f"--from={stage.base}",), text=". /", words=(".", "/")
+        )
+        copy = Copy(self._job, state, one, literal=True)
+        await copy.resolve(opener)
+        text = f"FROM {stage.base}"
+        result = await cached.run(self._job, step, copy.wanted(text, True), copy.make)
+        state.record(result.stamp, text, result.diff_id)
+        return state
 
     async def _image(self, name: str, step: Step | None) -> Image:
         """An image by name, pulled when it is not here or --pull was given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from support.building import Kitchen, lines_of
 from support.engine import BAY, EngineProcess
 from support.origins import repository, web_server
+from support.registry import Registry
 
 
 @pytest.fixture
@@ -129,8 +131,6 @@ def test_what_is_no_named_context_is_told(kitchen: Kitchen, tmp_path: Path) -> N
         words = refused(kitchen, "FROM base\nCOPY --from=x / /\n", "--build-context", flag)
         if not flag.startswith("base"):
             assert said in words, words
-    words = refused(kitchen, "FROM x\n", "--build-context", f"x={tmp_path}")
-    assert "FROM needs docker-image://NAME" in words and "Dockerfile:1:" in words
 
 
 def test_some_stages_anew(kitchen: Kitchen) -> None:
@@ -153,6 +153,79 @@ def test_a_file_may_ask_to_fail_on_what_the_checks_find(kitchen: Kitchen) -> Non
     )
     assert kitchen.run(f"# check=skip=FromAsCasing;error=true\n{text}").returncode == 0
     assert kitchen.run(text).returncode == 0
+
+
+def test_a_stage_begins_as_a_folder(kitchen: Kitchen, tmp_path: Path) -> None:
+    """FROM a named context that is no image: its files, owned by root, on nothing."""
+    root = tmp_path / "root"
+    for name, text in (
+        ("etc/mark", "here"),
+        ("bin/run", "#!x"),
+        ("no", ""),
+        (".dockerignore", "no"),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "bin/run").chmod(0o755)
+    (root / "link").symlink_to("etc/mark")
+    os.chown(root / "etc", 1234, 1234)
+    text = "FROM root$fs AS one\nENV A=b\nFROM base\nCOPY --from=one / /r\n"
+    flags = ("--build-context", f"root={root}", "--build-arg", "fs=")
+    image = kitchen.image(text, *flags)
+    told = kitchen.sh(image, "cd /r; cat link; find . | sort; stat -c '%a %u' bin/run etc")
+    assert (
+        told
+        == "here.\n./.dockerignore\n./bin\n./bin/run\n./etc\n./etc/mark\n./link\n755 0\n755 0\n"
+    )
+    assert not lines_of(kitchen.run(text, *flags), "not cached")
+    (root / "etc/mark").write_text("there")
+    assert kitchen.sh(kitchen.image(text, *flags), "cat /r/link") == "there"
+    only = kitchen.image("FROM root\n", *flags)
+    assert "Env" not in kitchen.config(only) or kitchen.config(only)["Env"][0].startswith("PATH=")
+
+
+def test_an_oci_layout_as_output(kitchen: Kitchen, registry: Registry, tmp_path: Path) -> None:
+    """As a tar, on stdout too, and as a folder; and what buildx tells in a file; --push."""
+    text = f"FROM base\nRUN echo {os.urandom(4).hex()} > /f\n"
+    name = f"{registry.address}/pushed/{os.urandom(4).hex()}"
+    flags = ("-q", "-t", name, "--metadata-file", f"{tmp_path}/meta", "--push")
+    image = kitchen.run(text, *flags).stdout.strip()
+    told = json.loads((tmp_path / "meta").read_text())
+    assert (told["containerimage.config.digest"], told["image.name"]) == (image, name)
+    kitchen.engine.bay("rmi", "-f", image, check=True)
+    assert kitchen.engine.bay("pull", "-q", name).stdout == f"{name}:latest\n"
+    flags = ("-o", f"type=oci,dest={tmp_path}/o.tar", "-o", f"type=oci,tar=false,dest={tmp_path}/o")
+    assert kitchen.run(text, *flags).returncode == 0
+    with tarfile.open(tmp_path / "o.tar") as archive:
+        files = {member.name for member in archive if member.isfile()}
+    found = {str(p.relative_to(tmp_path / "o")) for p in (tmp_path / "o").rglob("*") if p.is_file()}
+    assert files == found and {"oci-layout", "index.json"} < files
+    index = json.loads((tmp_path / "o/index.json").read_text())
+    digest = index["manifests"][0]["digest"].removeprefix("sha256:")
+    assert (tmp_path / "o/blobs/sha256" / digest).is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--provenance=false", "--sbom=false", "--builder=default", "--allow=network.host",
+     "--cache-to=type=inline", "--attest=type=sbom,disabled=true"],
+)  # fmt: skip
+def test_flags_of_buildx_that_mean_nothing_here_are_taken(kitchen: Kitchen, words: str) -> None:
+    assert kitchen.run("FROM base\n", words).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--provenance=mode=max", "without attestations"), ("--builder=x", "one builder"),
+        ("--cache-to=type=gha", "cache is the engine's"), ("--annotation=a=b", "use --label"),
+        ("--allow=security.insecure", "not supported"),
+    ],
+)  # fmt: skip
+def test_flags_of_buildx_that_mean_something_are_refused(
+    kitchen: Kitchen, words: str, said: str
+) -> None:
+    assert said in refused(kitchen, "FROM base\n", words)
 
 
 def test_files_instead_of_an_image(kitchen: Kitchen, tmp_path: Path) -> None:
@@ -180,7 +253,9 @@ def test_files_instead_of_an_image(kitchen: Kitchen, tmp_path: Path) -> None:
     assert kitchen.run("FROM scratch\n", "-o", str(tmp_path / "none")).returncode == 0
     assert list((tmp_path / "none").iterdir()) == []
     for output, said in (
-        ("type=registry", "not supported"), ("type=local", "needs dest"),
-        (f"{tmp_path}/o.tar", "File exists"), ("type=oci,dest=x", "not supported"),
+        ("type=registry", "give --tag"), ("type=local", "needs dest"),
+        (f"{tmp_path}/o.tar", "File exists"), ("type=oci,tar=false", "needs dest"),
+        ("type=docker,compression=zstd", "compression is not supported"),
+        ("type=nix", "not supported"),
     ):  # fmt: skip
         assert said in refused(kitchen, text, "-o", output)

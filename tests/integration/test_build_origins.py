@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
+import json
 import os
 import tarfile
 from collections.abc import Callable, Iterator
@@ -87,6 +89,48 @@ def test_git_that_cannot_be_had_is_told(kitchen: Kitchen, web: WebServer) -> Non
     assert "is no folder of" in refused(kitchen, f"{url}#main:../../..")
     assert "not found" in refused(kitchen, f"{web.url}/smart/none.git")
     assert "Cannot locate specified Dockerfile" in refused(kitchen, url, "-f", "None")
+
+
+def test_a_token_opens_a_repository_and_is_seen_nowhere(
+    kitchen: Kitchen, web: WebServer, tmp_path: Path
+) -> None:
+    """As context and by ADD; neither processes, logs, history, the database nor files have it."""
+    word = f"ghp{os.urandom(12).hex()}"
+    basic = base64.b64encode(f"x-access-token:{word}".encode()).decode()
+    made = repository(web.folder / "r.git", {"file": "private"})
+    url, token = f"{web.url}/smart/r.git", tmp_path / "token"
+    text = f"FROM {kitchen.base}\nCOPY file /c\nADD {url} /added\nRUN cat /c\n"
+    commit(made, {"Dockerfile": text})
+    web.authorization = f"basic {basic}"
+    token.write_text(f"{word}\n")
+    secret = ("--secret", f"id=GIT_AUTH_TOKEN,src={token}")
+    done = kitchen.engine.bay("build", "--progress", "rawjson", *secret, url)
+    assert done.returncode == 0, done.stderr
+    image = json.loads(done.stderr.splitlines()[-1])["aux"]["ID"]
+    said = done.stdout + done.stderr + refused(kitchen, url, "--secret", f"id=other,src={token}")
+    said += refused(kitchen, f"{url}#main:none", *secret)
+    said += kitchen.engine.bay("history", "--no-trunc", image, check=True).stdout
+    said += kitchen.engine.bay("inspect", image, check=True).stdout
+    said += kitchen.sh(image, "cd /; env; cat c; find added -type f -exec cat {} +")
+    kept = [*kitchen.engine.root.glob("bay.db*"), kitchen.engine.log]
+    seen = [said.encode(), *web.seen, *(path.read_bytes() for path in kept)]
+    assert len(web.seen) > 1 and b"private" in seen[0]
+    assert not [one for one in seen if word.encode() in one or basic.encode() in one]
+    host = web.url.removeprefix("http://")
+    for name in ("GIT_AUTH_TOKEN.127.0.0.1", f"GIT_AUTH_TOKEN.{host}"):
+        assert built(kitchen, url, "--secret", f"id={name},src={token}") == image
+    web.authorization = word
+    assert built(kitchen, url, "--secret", f"id=GIT_AUTH_HEADER,src={token}") == image
+    assert "failed" in refused(kitchen, url, *secret)
+
+
+def test_passwords_of_an_address_are_not_told(kitchen: Kitchen, web: WebServer) -> None:
+    source(kitchen, web.folder / "r.git")
+    address = web.url.replace("//", "//me:hidden@") + "/smart/r.git"
+    told = refused(kitchen, f"{address}#main:none") + refused(kitchen, f"{address}#none")
+    web.authorization = "other"
+    told += refused(kitchen, address)
+    assert "hidden" not in told and "none is no folder of http://me:xxxxx@" in told
 
 
 def test_submodules_come_along_and_none_of_this_host(kitchen: Kitchen, web: WebServer) -> None:

@@ -8,7 +8,7 @@ import socketserver
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -56,7 +56,11 @@ def commit(folder: Path, files: dict[str, str]) -> str:
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    """Files of the server's folder; `/smart/…` by git's own CGI program. `asked` keeps headers."""
+    """Files of the server's folder; `/smart/…` by git's own CGI program. `asked` keeps headers.
+
+    With an `authorization`, git is for who sends it; `seen` is what every process of the host shows
+    meanwhile to everybody.
+    """
 
     server: WebServer
 
@@ -77,6 +81,15 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self._git()
 
     def _git(self) -> None:
+        if self.server.authorization:
+            self.server.seen |= _command_lines()
+            if self.headers.get("Authorization") != self.server.authorization:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         done = subprocess.run(
@@ -108,6 +121,14 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         self.wfile.write(content)
 
 
+def _command_lines() -> set[bytes]:
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.add(path.read_bytes())
+    return found
+
+
 class WebServer(http.server.ThreadingHTTPServer):
     """Serves `folder`; `asked` are the paths and headers of what was got."""
 
@@ -116,6 +137,8 @@ class WebServer(http.server.ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.authorization = ""
+        self.seen: set[bytes] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
