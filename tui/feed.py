@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from ..client.errors import ProtocolError, UnreachableError
@@ -39,7 +40,8 @@ _QUIET = ("exec_", "top", "resize", "attach", "archive-path", "extract-to-dir")
 class Feed:
     """Reads one engine into `model` and calls `changed(kind)` after each change.
 
-    Kinds are those of the model, and "samples", "events", "link".
+    Kinds are those of the model, and "samples", "events", "link". `give_way` is awaited where many
+    samples are taken: a key that is pressed meanwhile comes first.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Feed:
         model: Model,
         changed: Callable[[str], object],
         clock: Callable[[], float] = time.time,
+        give_way: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0),
     ) -> None:
         self._clock = clock
+        self._give_way = give_way
         self.source = source
         self.model = model
         self.told = changed
@@ -166,8 +170,8 @@ class Feed:
                 when = tick["time"] / 1e9
                 for count, (identifier, sample) in enumerate(tick["containers"].items(), 1):
                     self._track(identifier).add(when, sample)
-                    if count % SLICE == 0:  # a key pressed meanwhile does not wait for all of them
-                        await asyncio.sleep(0)
+                    if count % SLICE == 0:
+                        await self._give_way()
                 self.told("samples")
         raise UnreachableError(f"The engine at {self.source.name} stopped sending samples")
 
@@ -181,7 +185,7 @@ class Feed:
         """Take what the engine measured while nobody looked."""
         for identifier, series in (reply.get("containers") or {}).items():
             self.model.samples[identifier] = recall(identifier, series)
-            await asyncio.sleep(0)  # a key may have been pressed
+            await self._give_way()
 
     async def _poll(self) -> None:
         gate = asyncio.Semaphore(AT_ONCE)

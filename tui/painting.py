@@ -180,21 +180,23 @@ def cells_of(strip: Iterable[Any], system: ColorSystem) -> list[Cell]:
 
 
 class NarrowUpdate(CompositorUpdate):
-    """One of Textual's updates, written through a Painter."""
+    """One of Textual's updates as `text`, what a Painter writes for it."""
 
-    def __init__(self, update: LayoutUpdate | ChopsUpdate | PiecesUpdate, painter: Painter) -> None:
-        self._update = update
-        self._painter = painter
+    def __init__(
+        self, update: LayoutUpdate | ChopsUpdate | PiecesUpdate, painter: Painter, console: Console
+    ) -> None:
+        system = console._color_system or ColorSystem.TRUECOLOR
+        if isinstance(update, PiecesUpdate):
+            spans = ((y, x, cells_of(strip, system)) for y, x, strip in update.pieces)
+        elif isinstance(update, LayoutUpdate):
+            spans = _layout(update, system)
+        else:
+            spans = _chops(update, system)
+        self.text = painter.write(spans)
 
     def render_segments(self, console: Console) -> str:
-        """The sequences; called once, right before they are written."""
-        system = console._color_system or ColorSystem.TRUECOLOR
-        if isinstance(self._update, PiecesUpdate):
-            pieces = self._update.pieces
-            return self._painter.write((y, x, cells_of(strip, system)) for y, x, strip in pieces)
-        if isinstance(self._update, LayoutUpdate):
-            return self._painter.write(_layout(self._update, system))
-        return self._painter.write(_chops(self._update, system))
+        """The sequences."""
+        return self.text
 
 
 def _layout(update: LayoutUpdate, system: ColorSystem) -> Iterator[tuple[int, int, list[Cell]]]:
@@ -224,14 +226,23 @@ class Narrow(App[None]):
         self.painter = Painter()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        shown: Any = renderable
+        # What the painter has written is on the terminal: nothing may come between.
+        written = self._running and not self._closed and not self._batch_count
         if (
-            isinstance(renderable, LayoutUpdate | ChopsUpdate | PiecesUpdate)
-            and not self.is_headless
+            self.is_headless
+            or self._driver is None
+            or not written
+            or not isinstance(renderable, LayoutUpdate | ChopsUpdate | PiecesUpdate)
         ):
-            self.painter.fit(*self.size)
-            shown = NarrowUpdate(renderable, self.painter)
-        super()._display(screen, shown)
+            super()._display(screen, renderable)
+            return
+        self.painter.fit(*self.size)
+        update = NarrowUpdate(renderable, self.painter, self.console)
+        cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+        if update.text or cursor != self._previous_cursor_position:
+            super()._display(screen, update)
+        else:  # not even where the cursor is
+            self.post_display_hook()
 
     def _resume_signal(self) -> None:
         """The terminal was another program's meanwhile."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import work
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 from textual.worker import Worker
 
 from ...host.errors import BayError, NotFoundError
@@ -14,6 +14,7 @@ from .. import forms, projects, prune, verbs
 from ..deeds import carry_out
 from ..dialing import Dialer
 from ..feed import Feed
+from ..frames import Framed
 from ..model import Json, Model, container_name
 from ..passthrough import Passthrough
 from ..runspec import RunSpec
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-class Acting(Screen[None]):
+class Acting(Framed):
     """The half of the main screen that changes the engine's world; the other half shows it."""
 
     source: Source

@@ -15,10 +15,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ...host.errors import BayError
-from ..compositing import NarrowCompositor
 from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
+from ..keyqueue import KeyQueue
 from ..keys import Keys
 from ..later import Later
 from ..memory import Memory
@@ -61,7 +61,6 @@ class MainScreen(Lists):
         memory: Memory | None = None,
     ) -> None:
         super().__init__()
-        self._compositor = NarrowCompositor()
         self.settings = settings or Settings()
         self.memory = memory or Memory(None)
         self.keys = Keys(self.settings.keys)
@@ -73,7 +72,7 @@ class MainScreen(Lists):
         self.source.read_only = self.settings.read_only
         self.model = Model()
         self.host = HostHistory()
-        self.feed = Feed(self.source, self.model, self._changed, clock)
+        self.feed = Feed(self.source, self.model, self._changed, clock, self._give_way)
         self._read_host = read_host
         self._clock = clock
         self._pace = pace
@@ -145,6 +144,10 @@ class MainScreen(Lists):
         await self.feed.run()
 
     # --- what changes
+
+    async def _give_way(self) -> None:
+        if isinstance(self.app, KeyQueue):
+            await self.app.after_keys()
 
     def _changed(self, kind: str) -> None:
         """The feed changed a part of the model: draw what depends on it."""

@@ -1,0 +1,22 @@
+"""A screen whose frames draw no more than what changed, and that of a key all of it at once."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.screen import Screen
+
+from .compositing import NarrowCompositor
+from .keyqueue import KeyQueue
+
+
+class Framed(Screen[None]):
+    """The screen of a KeyQueue."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = NarrowCompositor()
+
+    async def _on_idle(self, event: events.Idle) -> None:
+        """What is drawn: nothing in the middle of a key, whose frame comes at its end."""
+        if isinstance(self.app, KeyQueue) and self.app.holds_frames:
+            event.prevent_default()
