@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 SETTLED = 4.0  # seconds after the start in which nothing is collected
-SWITCH = 0.001  # seconds
+SWITCH = 0.001  # seconds the threads that read keys and write frames wait for Python's lock
 
 
 class BayApp(KeyQueue, inherit_bindings=False):
@@ -98,7 +98,6 @@ class BayApp(KeyQueue, inherit_bindings=False):
         """Who ends the program from outside gets the terminal back all the same."""
         if not self.is_headless:
             self.set_timer(SETTLED, settle)
-            # The threads that read keys and write frames wait for Python's lock no longer than this.
             sys.setswitchinterval(SWITCH)
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
 

@@ -15,7 +15,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 Span = tuple[int, int]  # the first column, and the one after the last
-Piece = tuple[int, int, Strip]  # line, column, what is there
+# Line, columns from and to, what the line shows from which column on: the columns are a part of it.
+Piece = tuple[int, int, int, Strip, int]
 
 
 class PiecesUpdate(CompositorUpdate):
@@ -61,7 +62,7 @@ class NarrowCompositor(Compositor):
                         if begin >= end:
                             rest.append((first, last))
                             continue
-                        yield y, begin, strip.crop(begin - region.x, end - region.x)
+                        yield y, begin, end, strip, region.x
                         rest += [
                             span for span in ((first, begin), (end, last)) if span[0] < span[1]
                         ]

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 from ..client.errors import ProtocolError, UnreachableError
@@ -40,8 +39,7 @@ _QUIET = ("exec_", "top", "resize", "attach", "archive-path", "extract-to-dir")
 class Feed:
     """Reads one engine into `model` and calls `changed(kind)` after each change.
 
-    Kinds are those of the model, and "samples", "events", "link". `give_way` is awaited where many
-    samples are taken: a key that is pressed meanwhile comes first.
+    Kinds are those of the model, and "samples", "events", "link".
     """
 
     def __init__(
@@ -50,13 +48,13 @@ class Feed:
         model: Model,
         changed: Callable[[str], object],
         clock: Callable[[], float] = time.time,
-        give_way: Callable[[], Awaitable[object]] = partial(asyncio.sleep, 0),
     ) -> None:
         self._clock = clock
-        self._give_way = give_way
         self.source = source
         self.model = model
         self.told = changed
+        # Awaited where many samples are taken: a key that is pressed meanwhile comes first.
+        self.give_way: Callable[[], Awaitable[object]] = _step
         # The most seconds between two attempts to reach the engine.
         self.longest = 4.0
         self._again = asyncio.Event()
@@ -171,7 +169,7 @@ class Feed:
                 for count, (identifier, sample) in enumerate(tick["containers"].items(), 1):
                     self._track(identifier).add(when, sample)
                     if count % SLICE == 0:
-                        await self._give_way()
+                        await self.give_way()
                 self.told("samples")
         raise UnreachableError(f"The engine at {self.source.name} stopped sending samples")
 
@@ -185,7 +183,7 @@ class Feed:
         """Take what the engine measured while nobody looked."""
         for identifier, series in (reply.get("containers") or {}).items():
             self.model.samples[identifier] = recall(identifier, series)
-            await self._give_way()
+            await self.give_way()
 
     async def _poll(self) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
@@ -227,6 +225,10 @@ class Feed:
             "write": sum(one["value"] for one in blocks if one["op"].lower() == "write"),
             "pids": (stats.get("pids_stats") or {}).get("current", 0),
         }
+
+
+async def _step() -> None:
+    await asyncio.sleep(0)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -20,3 +20,8 @@ class Framed(Screen[None]):
         """What is drawn: nothing in the middle of a key, whose frame comes at its end."""
         if isinstance(self.app, KeyQueue) and self.app.holds_frames:
             event.prevent_default()
+
+    async def after_keys(self) -> None:
+        """Give way to the keyboard."""
+        if isinstance(self.app, KeyQueue):
+            await self.app.after_keys()

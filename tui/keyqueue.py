@@ -110,6 +110,8 @@ class KeyQueue(Narrow):
 
     def _is_done(self) -> bool:
         """Whether the last key is through, and what it set off has come to rest."""
+        if not self._screen_stack:  # the app ends
+            return True
         before = self._before
         if before is not None and before is not self._bubbled and not before._stop_propagation:
             return False

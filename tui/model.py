@@ -37,19 +37,28 @@ class History:
     _bar: int = 0
     pids: int = 0
     memory_limit: float = 0
-    _last: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _counts: tuple[float, ...] = ()
+    _counted: float = 0
 
     def add(self, time: float, sample: Json) -> None:
         """Take one sample of `/bay/samples/stream`, made at `time` (seconds)."""
+        value = sample.get
         self.time.append(time)
-        self.cpu.append(float(sample.get("cpu") or 0))
-        self.memory.append(float(sample.get("memory") or 0))
-        self.memory_limit = float(sample.get("memory_limit") or 0)
-        self.pids = int(sample.get("pids") or 0)
+        cpu, memory = float(value("cpu") or 0), float(value("memory") or 0)
+        self.cpu.append(cpu)
+        self.memory.append(memory)
+        self.memory_limit = float(value("memory_limit") or 0)
+        self.pids = int(value("pids") or 0)
         self.processes.append(self.pids)
-        for name in ("rx", "tx", "read", "write"):
-            self._rate(name, time, float(sample.get(name) or 0))
-        self._bars(time, self.cpu[-1], self.memory[-1])
+        # A second of a thousand containers is a thousand of these calls: hence no loop over names.
+        counts = (value("rx") or 0, value("tx") or 0, value("read") or 0, value("write") or 0)
+        before, passed = self._counts or counts, time - self._counted
+        self._counts, self._counted = counts, time
+        self.rx.append(_rate(before[0], counts[0], passed))
+        self.tx.append(_rate(before[1], counts[1], passed))
+        self.read.append(_rate(before[2], counts[2], passed))
+        self.write.append(_rate(before[3], counts[3], passed))
+        self._bars(time, cpu, memory)
 
     def extend(self, series: Json) -> None:
         """Take many samples at once, into an empty history: lists by name, times in ns."""
@@ -63,12 +72,14 @@ class History:
         self.pids = int(self.processes[-1]) if self.processes else 0
         limit = series.get("memory_limit")
         self.memory_limit = float((limit[-1] if isinstance(limit, list) else limit) or 0)
+        last_counts = []
         for name in ("rx", "tx", "read", "write"):
             counters = series.get(name) or [0] * len(times)
             steps = zip(times, times[1:], counters, counters[1:], strict=False)
-            rates = [(b - a) / (t - s) if b >= a and t > s else 0.0 for s, t, a, b in steps]
+            rates = [_rate(a, b, t - s) for s, t, a, b in steps]
             getattr(self, name).extend([0.0, *rates])
-            self._last[name] = (times[-1], counters[-1])
+            last_counts.append(counters[-1])
+        self._counts, self._counted = tuple(last_counts), times[-1]
         last = len(times) - BARS * BAR
         for when, cpu, memory in list(zip(times, series["cpu"], series["memory"], strict=False))[
             max(0, last) :
@@ -85,14 +96,10 @@ class History:
             self.cpu_bars[-1] = max(self.cpu_bars[-1], cpu)
             self.memory_bars[-1] = memory
 
-    def _rate(self, name: str, time: float, counter: float) -> None:
-        before, count = self._last.get(name, (time, counter))
-        self._last[name] = (time, counter)
-        passed = time - before
-        # A counter that went back belongs to a restarted container.
-        rate = (counter - count) / passed if passed > 0 and counter >= count else 0.0
-        series: deque[float] = getattr(self, name)
-        series.append(rate)
+
+def _rate(before: float, now: float, passed: float) -> float:
+    """What was counted in a second; a counter that went back is of a restarted container."""
+    return (now - before) / passed if passed > 0 and now >= before else 0.0
 
 
 def history_of(identifier: str) -> History:

@@ -165,8 +165,8 @@ def cells_of(strip: Iterable[Any], system: ColorSystem) -> list[Cell]:
         if control:
             continue
         codes = style._make_ansi_codes(system) if style else ""
-        if text.isascii() or cell_len(text) == len(text):
-            cells += [(codes, character) for character in text]
+        if (narrow := _narrow(text, codes)) is not None:
+            cells += narrow
             continue
         for character in text:
             width = cell_len(character)
@@ -179,6 +179,14 @@ def cells_of(strip: Iterable[Any], system: ColorSystem) -> list[Cell]:
     return cells
 
 
+@lru_cache(maxsize=4096)
+def _narrow(text: str, codes: str) -> tuple[Cell, ...] | None:
+    """The cells of a text each of whose characters is one column wide, None where one is not."""
+    if text.isascii() or all(cell_len(character) == 1 for character in text):
+        return tuple([(codes, character) for character in text])
+    return None
+
+
 class NarrowUpdate(CompositorUpdate):
     """One of Textual's updates as `text`, what a Painter writes for it."""
 
@@ -187,7 +195,7 @@ class NarrowUpdate(CompositorUpdate):
     ) -> None:
         system = console._color_system or ColorSystem.TRUECOLOR
         if isinstance(update, PiecesUpdate):
-            spans = ((y, x, cells_of(strip, system)) for y, x, strip in update.pieces)
+            spans = _parts(update, system)
         elif isinstance(update, LayoutUpdate):
             spans = _layout(update, system)
         else:
@@ -197,6 +205,25 @@ class NarrowUpdate(CompositorUpdate):
     def render_segments(self, console: Console) -> str:
         """The sequences."""
         return self.text
+
+
+def _parts(update: PiecesUpdate, system: ColorSystem) -> Iterator[tuple[int, int, list[Cell]]]:
+    known: Strip | None = None
+    cells: list[Cell] = []
+    for y, first, last, strip, left in update.pieces:
+        if strip is not known:  # the pieces of a line follow each other
+            known, cells = strip, cells_of(strip, system)
+        yield y, first, _cut(cells, first - left, last - left)
+
+
+def _cut(cells: list[Cell], first: int, last: int) -> list[Cell]:
+    """The cells from `first` to `last`; half a wide character is a blank."""
+    part = cells[first:last]
+    if part and not part[0][1]:
+        part[0] = (part[0][0], " ")
+    if part and last < len(cells) and not cells[last][1]:
+        part[-1] = (part[-1][0], " ")
+    return part
 
 
 def _layout(update: LayoutUpdate, system: ColorSystem) -> Iterator[tuple[int, int, list[Cell]]]:

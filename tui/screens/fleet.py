@@ -143,6 +143,7 @@ class FleetScreen(MainScreen):
             if station.dialer.can_start:
                 with contextlib.suppress(BayError):  # the feed says the same, and goes on trying
                     await station.dialer.start()
+            station.feed.give_way = self.after_keys
             await station.feed.run()
 
     # --- what changes

@@ -18,7 +18,6 @@ from ...host.errors import BayError
 from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
-from ..keyqueue import KeyQueue
 from ..keys import Keys
 from ..later import Later
 from ..memory import Memory
@@ -72,7 +71,8 @@ class MainScreen(Lists):
         self.source.read_only = self.settings.read_only
         self.model = Model()
         self.host = HostHistory()
-        self.feed = Feed(self.source, self.model, self._changed, clock, self._give_way)
+        self.feed = Feed(self.source, self.model, self._changed, clock)
+        self.feed.give_way = self.after_keys
         self._read_host = read_host
         self._clock = clock
         self._pace = pace
@@ -144,10 +144,6 @@ class MainScreen(Lists):
         await self.feed.run()
 
     # --- what changes
-
-    async def _give_way(self) -> None:
-        if isinstance(self.app, KeyQueue):
-            await self.app.after_keys()
 
     def _changed(self, kind: str) -> None:
         """The feed changed a part of the model: draw what depends on it."""

@@ -102,6 +102,8 @@ class Table(Toned, can_focus=True):
         self._at = 0
         self._top = 0
         self._fitted: tuple[object, list[tuple[Column, int]]] = ((), [])
+        # The rows last drawn, by id: of what row, how, in what columns, the line.
+        self._strips: dict[str, tuple[Row, object, object, Strip]] = {}
 
     # --- what it shows
 
@@ -127,6 +129,8 @@ class Table(Toned, can_focus=True):
         top = self._top
         self.rows = rows
         self.marked &= {row.id for row in rows}
+        if len(self._strips) > 2 * len(rows) + 100:  # most of them are gone
+            self._strips.clear()
         if here is not None:
             place = next((n for n, row in enumerate(rows) if row.id == here.id), None)
             self._at = min(self._at, max(0, len(rows) - 1)) if place is None else place
@@ -339,15 +343,28 @@ class Table(Toned, can_focus=True):
         flat = current and self.has_focus and self.app.native_ansi_color
         marked = row.id in self.marked
         edge = "▌" if current and self.has_focus else " "
+        layout = self._layout_columns()
+        known = self._strips.get(row.id)
+        kind = (base, flat, edge, marked, width)
+        if known is not None and known[0] is row and known[1] == kind and known[2] is layout:
+            return known[3]
         segments = [
             Segment(edge, self.style_of("" if flat else "accent", base)),
             Segment("+" if marked else " ", self.style_of("" if flat else "warn", base)),
         ]
-        for column, wide in self._layout_columns():
-            content: Cell = row.cells[column.key]
+        cells = row.cells
+        for column, wide in layout:
+            content: Cell = cells[column.key]
             if column.key.endswith("_line"):
                 content = tuple((text[-wide:], tone) for text, tone in content)
             for text, tone in clip(content, wide, column.right):
                 segments.append(Segment(text, self.style_of("" if flat else tone, base)))
             segments.append(Segment(" ", plain))
-        return Strip(segments).adjust_cell_length(width, plain)
+        strip = Strip(segments).adjust_cell_length(width, plain)
+        self._strips[row.id] = (row, kind, layout, strip)
+        return strip
+
+    def notify_style_update(self) -> None:
+        """The theme or the stylesheet changed."""
+        self._strips.clear()
+        super().notify_style_update()

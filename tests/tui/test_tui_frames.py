@@ -1,0 +1,98 @@
+"""When what changed is painted: with the key that changed it, and all of it at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from bayplan.tui import keyqueue
+from bayplan.tui.app import BayApp
+from bayplan.tui.compositing import PiecesUpdate
+from bayplan.tui.widgets.table import Table
+from replay import Replay, still_app
+from steps import app_of, connected
+from textual import events
+from textual.pilot import Pilot
+
+
+class Frames:
+    """The lines of each frame that was painted."""
+
+    def __init__(self) -> None:
+        self.lines: list[set[int]] = []
+        self._came = asyncio.Event()
+
+    def add(self, lines: set[int]) -> None:
+        self.lines.append(lines)
+        self._came.set()
+
+    async def first_with(self, line: int) -> set[int]:
+        """The first frame that has painted `line`."""
+        while not (found := [one for one in self.lines if line in one]):
+            self._came.clear()
+            await asyncio.wait_for(self._came.wait(), 60)
+        return found[0]
+
+
+@pytest.fixture
+def frames(monkeypatch: pytest.MonkeyPatch) -> Frames:
+    """Filled by the app; whatever the machine does, a key has all the time it needs."""
+    monkeypatch.setattr(keyqueue, "PATIENCE", 60.0)
+    seen = Frames()
+    display = BayApp._display
+
+    def look(self: BayApp, screen: Any, update: Any) -> None:
+        if isinstance(update, PiecesUpdate):
+            seen.add({piece[0] for piece in update.pieces})
+        display(self, screen, update)
+
+    monkeypatch.setattr(BayApp, "_display", look)
+    return seen
+
+
+def press(pilot: Pilot[None], key: str) -> None:
+    event = events.Key(key, key)
+    event.set_sender(pilot.app)
+    assert pilot.app._driver is not None
+    pilot.app._driver.send_message(event)
+
+
+async def test_a_key_is_one_frame(
+    replay: Replay, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cursor's row is never seen without its place in the border and in the detail's."""
+    monkeypatch.setattr(keyqueue, "HOLD", 60.0)
+    async with still_app(replay).run_test(size=(120, 36)) as pilot:
+        await connected(pilot)
+        await pilot.pause()
+        main = app_of(pilot).main
+        table = main.table("containers")
+        frames.lines.clear()
+        press(pilot, "j")
+        line = table.content_region.y + 1  # below the header
+        border = {table.region.bottom - 1, main.detail.region.bottom - 1}
+        assert await frames.first_with(line + 1) >= {line} | border
+        assert table.position == 1
+
+
+async def test_what_a_slow_key_has_done_is_painted_meanwhile(
+    replay: Replay, frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An action that waits for something does not keep the screen from being painted."""
+    done = asyncio.Event()
+
+    async def action_move(self: Table, step: int) -> None:
+        self.go(self.position + step)
+        await done.wait()
+
+    monkeypatch.setattr(Table, "action_move", action_move)
+    async with still_app(replay).run_test(size=(120, 36)) as pilot:
+        await connected(pilot)
+        await pilot.pause()
+        frames.lines.clear()
+        press(pilot, "j")
+        table = app_of(pilot).main.table("containers")
+        await frames.first_with(table.content_region.y + 2)
+        assert table.position == 1 and not done.is_set()
+        done.set()
