@@ -264,7 +264,7 @@ class Narrow(App[None]):
             super()._display(screen, renderable)
             return
         self.painter.fit(*self.size)
-        update = NarrowUpdate(renderable, self.painter, self.console)
+        update: Any = NarrowUpdate(renderable, self.painter, self.console)
         cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
         if update.text or cursor != self._previous_cursor_position:
             super()._display(screen, update)
