@@ -46,6 +46,7 @@ def commit(
     instructions upon that. Raises InvalidError for a bad one, before anything is copied.
     """
     settings = configchanges.apply(_settings(container, config), changes)
+    _fill_health(settings, container)
     below = store.snapshots.diff_ids(container.id)
     base = _base(store, container)
     history = list(base.get("history") or [])
@@ -69,7 +70,6 @@ def commit(
             "variant": base.get("variant"),
             "created": created,
             "author": author or base.get("author"),
-            "comment": message,
             "config": settings,
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [*history, {key: value for key, value in step.items() if value}],
@@ -100,6 +100,13 @@ def _settings(container: Container, override: Json | None) -> Json:
         for name, value in configchanges.environment(given).items():
             configchanges.set_variable(merged, name, value)
     return merged
+
+
+def _fill_health(settings: Json, container: Container) -> None:
+    """What a health check leaves open is the container's (moby, daemon/commit.go, merge)."""
+    made, own = settings.get("Healthcheck"), container.config.get("Healthcheck")
+    if made and own:
+        settings["Healthcheck"] = {**made, **{k: v for k, v in own.items() if not made.get(k)}}
 
 
 def _base(store: Store, container: Container) -> Json:

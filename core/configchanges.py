@@ -80,7 +80,7 @@ def carry_out(config: Json, name: str, text: str, scope: Scope) -> None:
     """
     change = _CHANGES.get(name)
     if change is None:
-        raise InvalidError(f"{name} is not a valid change command")
+        raise InvalidError(f"{name.lower()} is not a valid change command")
     if not text:
         raise InvalidError(f"{name} requires at least one argument")
     change(config, text, scope)

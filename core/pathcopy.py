@@ -252,7 +252,7 @@ async def export(context: Context, container: Container) -> AsyncIterator[bytes]
         merged = await offload(context.store.snapshots.mount, container.id)
         opened = await offload(rootview.RootView, merged)
     try:
-        tar = treetar.tree(Path(f"/proc/self/fd/{opened.fd}"))
+        tar = treetar.tree(Path(f"/proc/self/fd/{opened.fd}"), top=False)
         async with closing(iterate(tar)) as pieces:
             async for piece in pieces:
                 yield piece

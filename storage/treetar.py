@@ -35,9 +35,12 @@ def layer(upper: Path) -> Iterator[bytes]:
     return joined(_Walk(os.fsencode(upper), layer=True).run())
 
 
-def tree(root: Path, prefix: bytes = b"") -> Generator[bytes, None, None]:
-    """Any folder as a tar, as it is; names begin with `prefix` (`b"etc/"`)."""
-    return joined(_Walk(os.fsencode(root), layer=False, prefix=prefix).run())
+def tree(root: Path, prefix: bytes = b"", *, top: bool = True) -> Generator[bytes, None, None]:
+    """Any folder as a tar, as it is; names begin with `prefix` (`b"etc/"`).
+
+    Without `top` the folder itself, "./", is left out: as Docker exports.
+    """
+    return joined(_Walk(os.fsencode(root), layer=False, prefix=prefix, top=top).run())
 
 
 def member(folder: int, name: bytes, shown: bytes) -> Generator[bytes, None, None]:
@@ -53,16 +56,17 @@ class _Walk:
     """One walk over a tree. Paths are relative to the root; folders are held by descriptor, so
     that nobody can redirect the walk through a link."""
 
-    def __init__(self, root: bytes, *, layer: bool, prefix: bytes = b"") -> None:
+    def __init__(self, root: bytes, *, layer: bool, prefix: bytes = b"", top: bool = True) -> None:
         self._root = root
         self._layer = layer
         self._prefix = prefix
+        self._top = top and not layer
         self._links: dict[tuple[int, int], bytes] = {}
 
     def run(self) -> Iterator[bytes]:
         fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if self._prefix or not self._layer:
+            if self._prefix or self._top:
                 found = os.fstat(fd)
                 yield header(entry_of(self._prefix or b"./", found, get_xattrs(fd)))
             yield from self._below(os.dup(fd), self._prefix)

@@ -380,6 +380,7 @@ def test_an_export_is_the_whole_tree(engine: EngineProcess, box: Any) -> None:
         names = tar.getnames()
     assert "tmp/mark" in names
     assert "bin/sh" in names
+    assert "." not in names and ".dockerenv" in names  # as Docker's
     assert engine.api("GET", "/containers/nope/export").status == 404
 
 

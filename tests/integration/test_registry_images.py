@@ -111,7 +111,7 @@ async def test_a_bad_name_or_change_is_refused_before_the_upload(host: Host) -> 
 
     with pytest.raises(InvalidError, match="invalid reference format"):
         await host.images.import_(never(), "UPPER//x", "")
-    with pytest.raises(InvalidError, match="FOO is not a valid change command"):
+    with pytest.raises(InvalidError, match="foo is not a valid change command"):
         await host.images.import_(never(), "x", "", ["FOO bar"])
 
 
@@ -231,6 +231,7 @@ async def test_a_commit_keeps_what_the_container_wrote_and_is_set_to(host: Host)
     image = await host.images.resolve(base)
     container = host.use(base, "exited")
     container.config = {"Env": ["A=b"], "Cmd": ["sh", "-c", "x"], "Hostname": "c", "Tty": True}
+    container.config["Healthcheck"] = {"Test": ["CMD", "own"], "Interval": 3, "Retries": 4}
     host.store.snapshots.create(container.id, image.diff_ids)
     try:
         merged = host.store.snapshots.mount(container.id)
@@ -242,7 +243,7 @@ async def test_a_commit_keeps_what_the_container_wrote_and_is_set_to(host: Host)
             tag="2",
             author="me",
             message="why",
-            changes=["ENV C=d"],
+            changes=["ENV C=d", "HEALTHCHECK --retries=2 CMD given"],
             config={"Labels": {"l": "m"}, "Env": ["A=z"]},
         )
         again = await host.images.commit(container, changes=['CMD ["y"]'])
@@ -252,6 +253,10 @@ async def test_a_commit_keeps_what_the_container_wrote_and_is_set_to(host: Host)
     assert found["Id"] == made and found["Author"] == "me" and found["Comment"] == "why"
     assert found["Config"]["Env"] == ["A=z", "C=d"] and found["Config"]["Labels"] == {"l": "m"}
     assert found["Config"]["Cmd"] == ["sh", "-c", "x"] and found["Config"]["Hostname"] == ""
+    # As Docker has it: what a check leaves open is the container's; the comment is the step's.
+    health = {"Test": ["CMD-SHELL", "given"], "Interval": 3, "Retries": 2}
+    assert found["Config"]["Healthcheck"] == health
+    assert "comment" not in host.store.images.get(made).config
     layers = found["RootFS"]["Layers"]
     assert len(layers) == 2 and layers[0] == image.diff_ids[0]
     assert (host.store.layers.path(layers[1]) / "new").read_text() == "written"

@@ -56,7 +56,7 @@ def test_an_entrypoint_drops_only_the_command_it_did_not_come_with() -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("RUN true", "RUN is not a valid change command"),
+        ("RUN true", "run is not a valid change command"),
         ("CMD", "CMD requires at least one argument"),
         ("ENV lonely", "ENV must have two arguments"),
         ("ENV a=b lonely", "can't find ="),
