@@ -51,6 +51,9 @@ class NetLive:
         self._roster = roster
         self._counters = CounterSocket()
         self._last: dict[str, _Reading] = {}
+        # Of the links on the host: their index by name, their last numbers by index.
+        self._indexes: dict[str, int] = {}
+        self._known: dict[int, tuple[bytes, dict[str, int]]] = {}
 
     def close(self) -> None:
         """Close the socket."""
@@ -70,24 +73,55 @@ class NetLive:
 
         A container has none here when one of its links is not on the host.
         """
-        every = self._counters.all()
-        indexes = {name: index for index, name in socket.if_nameindex()}
+        every = self._counters.raw()
+        if len(self._known) > 2 * len(every):
+            self._known.clear()
+        if len(self._indexes) > 2 * len(every):
+            self._indexes.clear()
         found: dict[str, dict[str, dict[str, int]]] = {}
         for cable in cables:
-            it = every.get(indexes.get(cable.host_link, 0))
-            if it is not None:
-                # What the host's end sends, the container's receives.
-                found.setdefault(cable.container, {})[cable.interface] = {
-                    "rx_bytes": it.tx_bytes,
-                    "rx_packets": it.tx_packets,
-                    "rx_errors": it.tx_errors,
-                    "rx_dropped": it.tx_dropped,
-                    "tx_bytes": it.rx_bytes,
-                    "tx_packets": it.rx_packets,
-                    "tx_errors": it.rx_errors,
-                    "tx_dropped": it.rx_dropped,
-                }
+            index = self._index(cable.host_link, every)
+            if index:
+                found.setdefault(cable.container, {})[cable.interface] = self._docker(
+                    index, every[index]
+                )
         return found
+
+    def _index(self, link: str, every: dict[int, bytes]) -> int:
+        """The index of a link of this host that has counters in `every`; 0 for none.
+
+        Asked of the kernel once: the list of all links takes it longer than all their counters.
+        """
+        index = self._indexes.get(link, 0)
+        if index not in every:
+            self._indexes.pop(link, None)
+            try:
+                index = socket.if_nametoindex(link)
+            except OSError:
+                return 0
+            if index not in every:
+                return 0
+            self._indexes[link] = index
+        return index
+
+    def _docker(self, index: int, numbers: bytes) -> dict[str, int]:
+        """Docker's counters of what is at the other end; the same object while none has changed."""
+        known = self._known.get(index)
+        if known is None or known[0] != numbers:
+            it = Counters.of(numbers)
+            # What the host's end sends, the container's receives.
+            counters = {
+                "rx_bytes": it.tx_bytes,
+                "rx_packets": it.tx_packets,
+                "rx_errors": it.tx_errors,
+                "rx_dropped": it.tx_dropped,
+                "tx_bytes": it.rx_bytes,
+                "tx_packets": it.rx_packets,
+                "tx_errors": it.rx_errors,
+                "tx_dropped": it.rx_dropped,
+            }
+            known = self._known[index] = numbers, counters
+        return known[1]
 
     async def read(self) -> list[Json]:
         """Every network as docs/api-bay.md has it. Rates are null until there are two readings."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
-import os
 import resource
 import threading
 import time
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..host import cgroups, clock
 from ..host.errors import InvalidError
 from ..host.threads import offload
-from . import history, samples
+from . import dockerstats, history, samples
 from .context import cgroup_path
 from .history import Point
 from .options import Options
@@ -60,7 +59,7 @@ class _Track:
         # A container restarted within a second counts from 0 again.
         previous = self.last if self.last and self.last.cpu <= sample.cpu else None
         self.before, self.last = previous, sample
-        self.point = _point(sample, previous)
+        self.point = _point(sample, previous, self.point if self.reader.resting else None)
         try:
             if self._writer is None:
                 self._writer = history.Writer(self._folder)
@@ -91,7 +90,10 @@ def _close(tracks: list[_Track]) -> None:
         track.close()
 
 
-def _point(sample: Sample, before: Sample | None) -> Point:
+def _point(sample: Sample, before: Sample | None, resting: Point | None) -> Point:
+    """What is kept of `sample`. `resting` is the point before, of a container that rests since."""
+    if resting is not None and before is not None and sample.network == before.network:
+        return dataclasses.replace(resting, time=sample.time, cpu=0.0, throttled=0.0)
     return Point(
         time=sample.time,
         cpu=round(sample.percent(before), 2),
@@ -111,13 +113,17 @@ def _point(sample: Sample, before: Sample | None) -> Point:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A container to sample: its first process, and whose network it is (see `_network_of`)."""
+    """A container to sample: its first process, and whose network it is (see `_network_of`).
+
+    `limits` is its `HostConfig`, which an update replaces.
+    """
 
     id: str
     cgroup: str
     folder: Path
     pid: int
     network: str
+    limits: Json = dataclasses.field(repr=False, compare=False)
 
 
 class Stats:
@@ -177,14 +183,19 @@ class Stats:
 
     def _wanted(self, entry: Container) -> _Wanted:
         track = self._tracks.get(entry.id)
-        if track is not None and track.wanted.pid == entry.state.pid:
-            return track.wanted  # nothing of it changes while it runs
+        if (
+            track is not None
+            and track.wanted.pid == entry.state.pid
+            and track.wanted.limits is entry.host_config
+        ):
+            return track.wanted
         return _Wanted(
             entry.id,
             cgroup_path(self._options, entry),
             entry.bundle,
             entry.state.pid,
             _network_of(entry),
+            entry.host_config,
         )
 
     def _track(self, identity: str, wanted: _Wanted) -> _Track:
@@ -192,7 +203,9 @@ class Stats:
         if track is None:
             keep = len(self._tracks) < self._kept
             track = self._tracks[identity] = _Track(wanted, keep)
-        track.wanted = wanted
+        if track.wanted is not wanted:
+            track.wanted = wanted
+            track.reader.renew()
         return track
 
     def _take(self, wanted: list[_Wanted], cables: list[Cable]) -> dict[str, Point]:
@@ -262,7 +275,6 @@ class Stats:
 
         Zeros when the container is down.
         """
-        result: Json = {"name": f"/{container.name}", "id": container.id, "num_procs": 0}
         track = self._tracks.get(container.id)
         if container.state.running and (track is None or track.last is None):
             # Younger than a second: this reading takes some 100 us.
@@ -270,29 +282,8 @@ class Stats:
             track = self._track(container.id, wanted)
             track.take(samples.system_cpu(), _inside(wanted))
         if track is None or track.last is None or not container.state.running:
-            result |= {"read": clock.ZERO, "preread": clock.ZERO, "pids_stats": {}}
-            result |= {"cpu_stats": _NO_CPU, "precpu_stats": _NO_CPU, "memory_stats": {}}
-            return result | {"blkio_stats": _blkio([], None), "storage_stats": {}}
-        last, before = track.last, None if alone else track.before
-        result |= {
-            "read": clock.from_ns(last.time),
-            "preread": clock.from_ns(before.time) if before else clock.ZERO,
-            "pids_stats": _without_zero({"current": last.pids, "limit": last.pids_limit}),
-            "blkio_stats": _blkio(_block(last), [] if cgroups.layout().version == 1 else None),
-            "storage_stats": {},
-            "cpu_stats": _cpu(last),
-            "precpu_stats": _cpu(before) if before else _NO_CPU,
-            "memory_stats": _memory(last),
-        }
-        if last.network:
-            result["networks"] = last.network
-        return result
-
-
-_NO_CPU: Json = {
-    "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
-    "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
-}
+            return dockerstats.nothing(container)
+        return dockerstats.figures(container, track.last, None if alone else track.before)
 
 
 def _network_of(container: Container) -> str:
@@ -335,58 +326,3 @@ def _curves(entries: list[Container], ring: history.Ring, oldest: int) -> Json:
         if points or entry.state.running:
             result[entry.id] = history.curves(points)
     return result
-
-
-def _cpu(sample: Sample) -> Json:
-    periods, throttled, throttled_time = sample.throttling
-    usage: Json = {"total_usage": sample.cpu}
-    if sample.percpu:
-        usage["percpu_usage"] = list(map(int, sample.percpu.split()))
-    usage |= {
-        "usage_in_kernelmode": sample.cpu_kernel,
-        "usage_in_usermode": sample.cpu_user,
-    }
-    return {
-        "cpu_usage": usage,
-        "system_cpu_usage": sample.system_cpu,
-        "online_cpus": len(os.sched_getaffinity(0)),
-        "throttling_data": {
-            "periods": periods,
-            "throttled_periods": throttled,
-            "throttled_time": throttled_time,
-        },
-    }
-
-
-def _memory(sample: Sample) -> Json:
-    stats = {}
-    for line in sample.memory_stat.splitlines():
-        key, _, value = line.partition(b" ")
-        if value.isdigit():
-            stats[key.decode()] = int(value)
-    result: Json = {
-        "usage": sample.memory_raw,
-        "stats": stats,
-        "limit": sample.memory_limit or samples.host_memory(),
-    }
-    if cgroups.layout().version == 1:
-        result["max_usage"] = sample.memory_peak
-    return result
-
-
-def _block(sample: Sample) -> list[Json]:
-    return [
-        {"major": major, "minor": minor, "op": operation, "value": value}
-        for (major, minor, operation), value in sorted(sample.block.items())
-    ]
-
-
-def _blkio(entries: list[Json], none: list[Json] | None) -> Json:
-    """`none` is what Docker has for nothing: `[]` on cgroup v1, null elsewhere."""
-    names = ("io_serviced", "io_queue", "io_service_time", "io_wait_time", "io_merged", "io_time")
-    empty = {f"{name}_recursive": none for name in names}
-    return {"io_service_bytes_recursive": entries or none, **empty, "sectors_recursive": none}
-
-
-def _without_zero(values: dict[str, int]) -> dict[str, int]:
-    return {key: value for key, value in values.items() if value}

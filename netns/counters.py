@@ -36,6 +36,11 @@ class Counters:
     rx_dropped: int = 0
     tx_dropped: int = 0
 
+    @classmethod
+    def of(cls, numbers: bytes) -> Counters:
+        """Out of the first eight numbers of a struct rtnl_link_stats64."""
+        return cls(*_NUMBERS.unpack(numbers))
+
     def turned(self) -> Counters:
         """The same from the other end of the cable."""
         pairs = {it.name: getattr(self, it.name) for it in fields(self)}
@@ -66,15 +71,19 @@ class CounterSocket:
         """The counters of the link of that index. Raises OSError ENODEV for none."""
         with self._lock:
             self._send(_REQUEST, index)
-            for _, counters in self._answers()[0]:
-                return counters
+            for _, numbers in self._answers()[0]:
+                return Counters.of(numbers)
         raise OSError("no answer about a link's counters")
 
     def all(self) -> dict[int, Counters]:
         """The counters of every link, by index. Raises OSError."""
+        return {index: Counters.of(numbers) for index, numbers in self.raw().items()}
+
+    def raw(self) -> dict[int, bytes]:
+        """Likewise, each as it came: for who only wants to know whether they are others."""
         with self._lock:
             self._send(_REQUEST | _DUMP, 0)
-            found: dict[int, Counters] = {}
+            found: dict[int, bytes] = {}
             done = False
             while not done:
                 answers, done = self._answers()
@@ -85,10 +94,10 @@ class CounterSocket:
         body = _STATS.pack(0, 0, 0, index, 1 << (_LINK_64 - 1))
         self._socket.send(_HEADER.pack(16 + len(body), _RTM_GETSTATS, flags, 1, 0) + body)
 
-    def _answers(self) -> tuple[list[tuple[int, Counters]], bool]:
-        """Indexes and counters of one datagram, and whether it ends the list."""
+    def _answers(self) -> tuple[list[tuple[int, bytes]], bool]:
+        """Indexes and numbers of one datagram, and whether it ends the list."""
         data = self._socket.recv(1 << 17)
-        found: list[tuple[int, Counters]] = []
+        found: list[tuple[int, bytes]] = []
         offset, done = 0, False
         while offset + 16 <= len(data):
             length, kind, _, _, _ = _HEADER.unpack_from(data, offset)
@@ -97,8 +106,9 @@ class CounterSocket:
                 raise OSError(number, os.strerror(number))
             if kind == _RTM_NEWSTATS:
                 index = _STATS.unpack_from(data, offset + 16)[3]
-                body = dict(attributes(data[offset + 28 : offset + length]))
-                found.append((index, Counters(*_NUMBERS.unpack_from(body[_LINK_64]))))
+                for kind_of, value in attributes(data[offset + 28 : offset + length]):
+                    if kind_of == _LINK_64:
+                        found.append((index, value[: _NUMBERS.size]))
             done = done or kind == _DONE
             offset += (length + 3) & ~3
         return found, done

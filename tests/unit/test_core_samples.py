@@ -129,3 +129,33 @@ def test_version_1_beside_an_unused_2(
     assert second.percent(first) == pytest.approx(7_000_000 / passed * 100)
     assert second.throttled(first) == pytest.approx(1_000_000 / passed * 100)
     reader.close()
+
+
+def test_what_rests_is_read_in_full_every_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    """Nothing runs while the CPU time stands still; memory may be taken back, limits be changed."""
+    calm = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+    files = {name: calm if "pressure" in name else text for name, text in V2.items()}
+    record(tmp_path / "x", files)
+    monkeypatch.setattr(cgroups, "layout", lambda: cgroups.Layout(2, {}, tmp_path))
+    reader = samples.Reader("x", keep)
+
+    def memory() -> int:
+        found = reader.sample(0, {})
+        assert found is not None
+        return found.memory_raw
+
+    assert memory() == 52_633_600
+    (tmp_path / "x/memory.current").write_text("20000000\n")
+    assert 20_000_000 in [memory() for _ in range(samples._RESTS + 1)]
+    reader.renew()
+    assert memory() == 20_000_000
+    (tmp_path / "x/memory.current").write_text("30000000\n")
+    assert memory() == 20_000_000 and reader.resting
+    reader.renew()
+    assert memory() == 30_000_000
+    (tmp_path / "x/memory.current").write_text("40000000\n")
+    (tmp_path / "x/cpu.stat").write_text("usage_usec 4209999\n")
+    assert memory() == 40_000_000 and not reader.resting
+    reader.close()
