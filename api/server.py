@@ -19,6 +19,7 @@ from ..host.acceptor import Acceptor
 from ..host.errors import BayError, NoSpaceError, sentence
 from . import replies, versions
 from .call import Call
+from .hijack import Hijacked
 from .router import Route, router, split_version
 
 if TYPE_CHECKING:
@@ -136,8 +137,9 @@ class Server:
         except web.HTTPException as error:  # aiohttp's own: a body over its limit
             return replies.failure(error.reason, error.status)
         except OSError as error:
-            if isinstance(error, ConnectionError):
-                raise
+            if isinstance(error, ConnectionError) and _is_gone(request):
+                log.debug("%s %s: the client is gone", request.method, request.path)
+                return Hijacked()
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 log.warning("%s %s: %s", request.method, request.path, error)
                 return replies.failure(sentence(error), NoSpaceError.status)
@@ -215,6 +217,11 @@ def inherited_sockets() -> list[socket.socket]:
         one.setblocking(False)
         sockets.append(one)
     return sockets
+
+
+def _is_gone(request: web.BaseRequest) -> bool:
+    """Whether nobody waits for the answer any more."""
+    return request.transport is None or request.transport.is_closing()
 
 
 async def _take_rest(request: web.BaseRequest) -> None:

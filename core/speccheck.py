@@ -31,7 +31,7 @@ def check(container: Container) -> list[str]:
     cut = specprocess.rlimits(ulimits, strong)
     if cut != specprocess.rlimits(ulimits, True):
         warnings.append("This engine may not raise its own limits: ulimits are cut to those.")
-    specprocess.oom_score(host_config, strong)
+    specprocess.oom_score(host_config, strong, specprocess.own_oom_score())
     logrotation.limits(host_config.get("LogConfig") or {})
     specprocess.check_workdir(config.get("WorkingDir") or "/")
     _check_health(config.get("Healthcheck") or {})

@@ -96,17 +96,21 @@ def _hard_limit(name: str) -> int:
     return _INFINITY if ours == resource.RLIM_INFINITY else ours
 
 
-def oom_score(host_config: Json, may_lower: bool) -> int | None:
-    """`OomScoreAdj` when one is asked for; not under our own without CAP_SYS_RESOURCE."""
+def oom_score(host_config: Json, may_lower: bool, ours: int) -> int | None:
+    """`OomScoreAdj`, 0 where none is asked for: the engine may have less, of its unit of systemd.
+
+    Not under `ours`, the engine's own, without CAP_SYS_RESOURCE; None where nothing has to be done.
+    """
     wanted = host_config.get("OomScoreAdj") or 0
-    if not wanted:
-        return None
     if not -1000 <= wanted <= 1000:
         raise InvalidError(f"Invalid value {wanted}, range for oom score adj is [-1000, 1000]")
-    if may_lower:
-        return int(wanted)
-    ours = int(Path("/proc/self/oom_score_adj").read_text())
-    return max(int(wanted), ours)
+    score = int(wanted) if may_lower else max(int(wanted), ours)
+    return None if score == ours else score
+
+
+def own_oom_score() -> int:
+    """The engine's own, which its children have (proc(5))."""
+    return int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
 
 
 def check_workdir(path: str) -> None:
@@ -151,7 +155,7 @@ def process(container: Container, rootfs: Path, host: frozenset[str]) -> Json:
         result["consoleSize"] = {"height": size[0], "width": size[1]}
     if limits := rlimits(host_config.get("Ulimits") or (), strong):
         result["rlimits"] = limits
-    if (score := oom_score(host_config, strong)) is not None:
+    if (score := oom_score(host_config, strong, own_oom_score())) is not None:
         result["oomScoreAdj"] = score
     for option in security:
         key, _, value = option.replace(":", "=", 1).partition("=")

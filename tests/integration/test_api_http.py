@@ -449,3 +449,24 @@ def test_systemd_hands_over_its_socket_and_is_told(unstarted: EngineProcess) -> 
             finally:
                 child.terminate()
         assert child.returncode == 0
+
+
+def test_clients_that_are_gone_fill_no_log(engine: EngineProcess, box: Callable[..., str]) -> None:
+    """They hang up before they are answered: neither a trace of the code nor a descriptor stays."""
+    target = box("true")
+
+    def errors() -> int:
+        return engine.tail(10_000).count("Error handling request")
+
+    before, descriptors = errors(), len(os.listdir(f"/proc/{engine.pid}/fd"))
+    paths = ("logs?follow=1&stdout=1", "attach?stream=1&stdout=1", "archive?path=/", "wait")
+    for number in range(40):
+        kind = "GET" if number % 4 in (0, 2) else "POST"
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(engine.socket))
+            path = f"/containers/{target}/{paths[number % 4]}"
+            client.sendall(f"{kind} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    wait_until(
+        lambda: len(os.listdir(f"/proc/{engine.pid}/fd")) <= descriptors + 3, "all are let go"
+    )
+    assert errors() == before

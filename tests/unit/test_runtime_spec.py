@@ -188,11 +188,15 @@ def test_ulimits_are_cut_where_they_cannot_be_raised() -> None:
 
 
 def test_oom_score() -> None:
-    assert specprocess.oom_score({}, False) is None
-    assert specprocess.oom_score({"OomScoreAdj": -900}, True) == -900
-    assert specprocess.oom_score({"OomScoreAdj": 900}, False) == 900
+    """A container does not inherit what protects the engine."""
+    assert specprocess.oom_score({}, False, 0) is None
+    assert specprocess.oom_score({}, False, 100) is None
+    assert specprocess.oom_score({}, False, -500) == specprocess.oom_score({}, True, -500) == 0
+    assert specprocess.oom_score({"OomScoreAdj": -900}, True, 0) == -900
+    assert specprocess.oom_score({"OomScoreAdj": -900}, False, -500) is None
+    assert specprocess.oom_score({"OomScoreAdj": 900}, False, 0) == 900
     with pytest.raises(InvalidError, match=r"\[-1000, 1000\]"):
-        specprocess.oom_score({"OomScoreAdj": 2000}, True)
+        specprocess.oom_score({"OomScoreAdj": 2000}, True, 0)
 
 
 @pytest.mark.parametrize(
