@@ -40,7 +40,28 @@ _MACHINES = {
     "i686": ("386", ""),
     "i386": ("386", ""),
 }
-_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm"}
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+    "i386": ("386", ""),
+}
+# What an architecture means that comes without (containerd, platforms/database.go).
+_VARIANTS = {"arm64": "v8", "arm": "v7"}
+
+
+_ARM = re.compile(r"v([5-8])")
+
+
+def _normal(architecture: str, variant: str) -> tuple[str, str]:
+    """Both as an index has them: `aarch64` is arm64/v8, `arm` arm/v7, `arm/6` arm/v6."""
+    architecture, implied = _ARCHITECTURES.get(architecture, (architecture, ""))
+    variant = variant or implied or _VARIANTS.get(architecture, "")
+    if architecture in _VARIANTS and variant.isdigit():
+        variant = f"v{variant}"
+    return architecture, "" if (architecture, variant) == ("amd64", "v1") else variant
 
 
 @dataclass(frozen=True)
@@ -75,10 +96,7 @@ class Platform:
             if parts[0] == "linux":
                 return host
             parts.insert(0, "linux")
-        parts[1] = _ARCHITECTURES.get(parts[1], parts[1])
-        if parts[1] == "arm64" and len(parts) == 2:
-            parts.append("v8")
-        return cls(*parts)
+        return cls(parts[0], *_normal(parts[1], parts[2] if len(parts) > 2 else ""))
 
     @classmethod
     def of(cls, json: Json | None) -> Platform:
@@ -86,9 +104,10 @@ class Platform:
         found = json or {}
         architecture = str(found.get("architecture") or "")
         variant = str(found.get("variant") or "")
-        if architecture == "arm64" and not variant:
-            variant = "v8"
-        return cls(str(found.get("os") or ""), architecture, variant)
+        if architecture == "arm" and not variant:
+            # Configurations often leave it out, of v5 and v6 too: it fits each.
+            return cls(str(found.get("os") or ""), architecture)
+        return cls(str(found.get("os") or ""), *_normal(architecture, variant))
 
     def rank(self, offered: Platform) -> int:
         """How well `offered` serves: 0 not at all, more is better.
@@ -101,8 +120,9 @@ class Platform:
             return 100
         if not offered.variant or not self.variant:
             return 50
-        if self.architecture == "arm" and offered.variant < self.variant:
-            return 10 + int(offered.variant.strip("v") or 0)
+        own, other = (_ARM.fullmatch(one.variant) for one in (self, offered))
+        if self.architecture == "arm" and own and other and int(other[1]) < int(own[1]):
+            return 10 + int(other[1])
         # amd64/v2 and v3 need a processor we did not ask about.
         return 0
 

@@ -38,14 +38,16 @@ _Key = tuple[str, str, bool]
 class TransportError(BayError):
     """No answer came: the connection failed, or broke before the answer was whole.
 
-    `refused` tells a host that can't be reached at all from one that broke off.
+    `refused` tells a host that can't be reached at all from one that broke off. `retry_after` is
+    the header of that name, where a whole answer is treated as none.
     """
 
     status = 500
 
-    def __init__(self, message: str, refused: bool = False) -> None:
+    def __init__(self, message: str, refused: bool = False, retry_after: str | None = None) -> None:
         super().__init__(message)
         self.refused = refused
+        self.retry_after = retry_after
 
 
 class Answer:
@@ -193,7 +195,7 @@ class Transport:
             sock = connection.sock
             try:
                 with cancel.watching(sock):
-                    connection.request(method, self._proxies.target(url), body, sent)
+                    whole = _send(connection, method, self._proxies.target(url), body, sent)
                     response = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
@@ -204,7 +206,7 @@ class Transport:
             except BaseException:
                 connection.close()
                 raise
-            release = functools.partial(self._keep, key, connection)
+            release = functools.partial(self._keep, key, connection) if whole else connection.close
             return Answer(response, sock, url, cancel, release)
 
     def _take(self, key: _Key) -> http.client.HTTPConnection | None:
@@ -272,6 +274,23 @@ class Transport:
                 context = _make_context(host, verify, self._certificates)
                 self._contexts[(host, verify)] = context
             return context
+
+
+def _send(
+    connection: http.client.HTTPConnection,
+    method: str,
+    target: str,
+    body: Body,
+    headers: dict[str, str],
+) -> bool:
+    """Send a request; False when the other side wanted no more of it, and may have said why."""
+    try:
+        connection.request(method, target, body, headers)
+    except (BrokenPipeError, ConnectionResetError):
+        if not body:
+            raise
+        return False
+    return True
 
 
 def _repeatable(body: Body) -> bool:

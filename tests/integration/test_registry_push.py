@@ -18,7 +18,7 @@ from bayplan.core.registry.endpoints import Registries
 from bayplan.core.registry.proxies import Proxies
 from bayplan.core.registry.retry import Retry
 from bayplan.core.registry.transport import Transport
-from bayplan.host.errors import NotFoundError, UnauthorizedError
+from bayplan.host.errors import BayError, NotFoundError, UnauthorizedError
 from bayplan.storage.images import Image
 from bayplan.storage.reference import parse
 from bayplan.storage.store import Store
@@ -205,6 +205,79 @@ async def test_an_upload_that_the_registry_dropped_starts_again(
     await pusher.push(name)
     pusher.store.images.remove(image.id)
     assert (await pusher.pull(f"{registry.address}/push/dropped")).id == image.id
+
+
+def _limited(wayward: Wayward, registry: Registry, most: int, least: int) -> list[int]:
+    """Hand on to the real registry, but take no request over `most` bytes, as proxies do; the
+    bytes of each PATCH."""
+    sizes: list[int] = []
+
+    def script(request: Request) -> Reply:
+        wanted = ("content-type", "accept", "content-range")
+        sent = {key: request.headers[key] for key in wanted if key in request.headers}
+        if request.method == "PATCH":
+            sizes.append(len(request.body))
+            if sizes[-1] > most:
+                return Reply(413, b"<html>too large</html>", {"Content-Type": "text/html"})
+        status, headers, answer = registry.request(request.method, request.path, request.body, sent)
+        kept = {
+            key: value.replace(registry.address, wayward.address)
+            for key, value in headers.items()
+            if key in ("location", "range", "docker-content-digest")
+        }
+        if request.method == "POST":
+            kept["OCI-Chunk-Min-Length"] = str(least)
+        return Reply(status, answer, kept)
+
+    wayward.otherwise(script)
+    return sizes
+
+
+async def test_what_a_proxy_finds_too_large_goes_in_pieces(
+    pusher: Pusher, registry: Registry, wayward: Wayward
+) -> None:
+    sizes = _limited(wayward, registry, most=1_000_000, least=200_000)
+    image = pusher.made()
+    name = f"{wayward.address}/push/pieces"
+    pusher.store.images.tag(name, image.id)
+    await pusher.push(name)
+    taken = [size for size in sizes if size <= 1_000_000]
+    assert sizes[0] > 3_000_000 and len(taken) >= 4
+    assert all(size >= 200_000 for size in taken[:-2])  # the last piece, and the configuration
+    pusher.store.images.remove(image.id)
+    assert (await pusher.pull(f"{registry.address}/push/pieces")).id == image.id
+
+
+async def test_pieces_smaller_than_the_registry_takes_are_not_tried(
+    pusher: Pusher, registry: Registry, wayward: Wayward
+) -> None:
+    sizes = _limited(wayward, registry, most=100_000, least=1_000_000)
+    name = f"{wayward.address}/push/stuck"
+    pusher.store.images.tag(name, pusher.made().id)
+    with pytest.raises(BayError, match="413"):
+        await pusher.push(name)
+    assert min(size for size in sizes if size > 100_000) >= 1_000_000
+
+
+async def test_a_busy_registry_says_when_an_upload_may_go_on(
+    pusher: Pusher, registry: Registry, wayward: Wayward
+) -> None:
+    """It is obeyed; asked to wait for an hour, the push ends and says so."""
+    answers = [Reply(429, b"", {"Retry-After": "0"}), Reply(429, b"", {"Retry-After": "3600"})]
+    wayward.on("/v2/", Reply(200))
+    place = {"Location": f"http://{wayward.address}/v2/push/busy/blobs/uploads/1"}
+
+    def script(request: Request) -> Reply:
+        if request.method == "PATCH":
+            return answers.pop(0)
+        return Reply(202, b"", place) if request.method == "POST" else Reply(404)
+
+    wayward.otherwise(script)
+    name = f"{wayward.address}/push/busy"
+    pusher.store.images.tag(name, pusher.made().id)
+    with pytest.raises(BayError, match="429"):
+        await pusher.push(name)
+    assert answers == []
 
 
 async def test_a_push_without_leave_says_denied(pusher: Pusher, wayward: Wayward) -> None:

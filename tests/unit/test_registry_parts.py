@@ -98,6 +98,12 @@ def test_retry_doubles_obeys_the_server_and_gives_up() -> None:
 def test_platforms_parse_as_docker_does() -> None:
     assert Platform.parse("linux/arm64") == Platform("linux", "arm64", "v8")
     assert Platform.parse("aarch64") == Platform("linux", "arm64", "v8")
+    assert Platform.parse("linux/arm") == Platform.parse("armhf") == Platform("linux", "arm", "v7")
+    assert (
+        Platform.parse("linux/arm/6") == Platform.parse("armel") == Platform("linux", "arm", "v6")
+    )
+    assert Platform.parse("linux/arm64/8") == Platform("linux", "arm64", "v8")
+    assert Platform.parse("linux/amd64/v1") == Platform("linux", "amd64")
     assert Platform.parse("Linux/x86_64") == Platform("linux", "amd64")
     assert Platform.parse(None) == Platform.parse("linux") == Platform.host()
     with pytest.raises(InvalidError, match="invalid OS or platform"):
@@ -124,6 +130,11 @@ def test_the_best_platform_of_an_index_is_picked() -> None:
     assert index.pick(Platform("linux", "arm", "v6")).digest.endswith("1")
     five = _index(("linux", "arm", "v5"), ("linux", "arm", "v6"))
     assert five.pick(Platform("linux", "arm", "v7")).digest.endswith("1")
+    assert five.pick(Platform.parse("linux/arm")).digest.endswith("1")
+    eight = _index(("linux", "arm64", ""), ("linux", "arm64", "v8"))
+    assert eight.pick(Platform.parse("linux/arm64/v8")).digest.endswith("0")
+    odd = _index(("linux", "arm", "odd"), ("linux", "arm", "v9x"), ("linux", "arm", "v5"))
+    assert odd.pick(Platform("linux", "arm", "v7")).digest.endswith("2")
     with pytest.raises(NotFoundError, match=r"no matching manifest for linux/amd64 in the manif"):
         index.pick(Platform("linux", "amd64"))
 
