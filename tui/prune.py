@@ -151,7 +151,7 @@ def sort_out(model: Model, containers: list[Json], images: list[Json], found: Fo
         ),
         Waste("nameless", "images without a name", nameless, True),
         Waste(
-            "leftovers", "layers of no image, downloads", left, True, "pulls that go on from them"
+            "leftovers", "layers of no image, downloads", left, False, "pulls that go on from them"
         ),
         Waste("networks", "networks nobody is in", networks, True),
         Waste("anonymous", "anonymous volumes nobody uses", anonymous, False, "their data"),

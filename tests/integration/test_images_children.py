@@ -83,6 +83,18 @@ def test_a_prune_takes_steps_with_the_last_image_made_from_them(
     assert base in ids(engine)
 
 
+def test_layers_of_an_image_removed_by_force_go_with_its_last_container(
+    engine: EngineProcess, chain: list[str]
+) -> None:
+    made = engine.api("POST", "/containers/create", {"Image": "bi-two:1"}).json()["Id"]
+    layers = engine.api("GET", "/images/bi-two:1/json").json()["RootFS"]["Layers"]
+    folder = engine.root / "layers" / layers[-1].removeprefix("sha256:")
+    engine.docker("rmi", "--force", "bi-two:1", check=True)
+    assert folder.is_dir()
+    assert engine.api("DELETE", f"/containers/{made}").status == 204
+    assert not folder.exists()
+
+
 def test_disk_usage_counts_containers_and_what_images_share(
     engine: EngineProcess, chain: list[str]
 ) -> None:

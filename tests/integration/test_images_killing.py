@@ -16,7 +16,8 @@ def test_the_engine_may_die_at_any_moment(fresh_engine: Callable[..., EngineProc
     was complete is fetched again. `dev/killing.py` does hundreds of these."""
     killing = Killing(fresh_engine(), seed=4)
     try:
-        for what in (*WORK, "pull", "load"):
+        for what in WORK:
             killing.one(what)
+        killing.worker_dies()
     finally:
         killing.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bayplan.host.errors import InvalidError
-from bayplan.tui import buildform, forms, projects, verbs
+from bayplan.tui import buildform, forms, projects, prune, verbs
 from bayplan.tui.builds import Build
 from bayplan.tui.deeds import carry_out
 from bayplan.tui.jobs import Job
@@ -218,3 +218,13 @@ def test_the_build_form_refuses_a_folder_without_a_dockerfile(tmp_path: Path) ->
     assert made.command == f"bay build -t a:1 --build-arg X=1 --build-arg 'Y=a b' {tmp_path}"
     with pytest.raises(InvalidError, match="NAME=value"):
         form.make({**values, "arguments": "X"})
+
+
+def test_a_clean_up_offers_what_pulls_left_and_removes_only_that() -> None:
+    found = prune.Found({}, [], [], left=(2, 500))
+    wastes = prune.sort_out(Model(), [], [], found)
+    (left,) = [one for one in wastes if one.items]
+    assert left.size == 500 and not left.at_first and "2 of pulls" in left.items[0][1]
+    deed = prune.deed(wastes)
+    assert [(step.method, step.path) for step in deed.steps] == [("POST", prune.LEFTOVERS)]
+    assert deed.command == "bay image prune --leftovers -f"
