@@ -29,7 +29,7 @@ def summary(number: int, now: float) -> dict[str, Any]:
         "Image": f"shop/part{number % 7}:1.{number % 3}",
         "ImageID": f"sha256:{number % 7:064x}",
         "Command": "serve",
-        "Created": int(now) - 60 * number,
+        "Created": int(now) - 60 * number - 3 * 86400 - 3600,
         "State": "running",
         "Status": "Up 2 hours",
         "Ports": [{"PrivatePort": 80, "Type": "tcp"}],

@@ -31,17 +31,28 @@ from support.terminal import Terminal
 
 ROWS, COLUMNS = 60, 200
 SETTLED = 6  # seconds after which what the start left behind is done
+FILLED = 90  # seconds after which the host's graphs are as wide as their panes, and no longer grow
+
+
+# `bay` on a machine of which every measurement is the first one.
+STILL = """
+import sys
+from bayplan.tui import hostinfo
+first = hostinfo.read()
+hostinfo.read = lambda: first
+from bayplan.cli.main import main
+sys.exit(main())
+"""
 
 
 class Screen(Terminal):
     """`bay`, or `program`, on a terminal whose output is counted and drawn on an emulated screen.
 
-    It remembers nothing of an earlier one: where one was decides what is painted first.
+    It remembers nothing of an earlier one: where one was decides what is painted first. `still`
+    holds this machine's own figures as they are.
     """
 
-    def __init__(
-        self, host: str, program: Path | None = None, rows: int = ROWS, columns: int = COLUMNS
-    ) -> None:
+    def __init__(self, host: str, program: Path | None = None, still: bool = False) -> None:
         self.folder = tempfile.mkdtemp(prefix="bt-", dir="/tmp")
         environment = {
             name: value
@@ -51,9 +62,11 @@ class Screen(Terminal):
         environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "DOCKER_HOST": host}
         environment |= {"XDG_STATE_HOME": self.folder, "XDG_CONFIG_HOME": self.folder}
         self.began = time.perf_counter()
-        super().__init__([program] if program else [BAY, "-H", host], environment, rows, columns)
+        argv = [sys.executable, "-c", STILL] if still else [program or BAY]
+        argv += [] if program else ["-H", host]
+        super().__init__(argv, environment, ROWS, COLUMNS)
         self.count = 0
-        self.emulator = Emulator(columns, rows, lambda answer: None)
+        self.emulator = Emulator(COLUMNS, ROWS, lambda answer: None)
         self.process = psutil.Process(self.pid)
 
     def drain(self, seconds: float) -> int:
@@ -118,11 +131,11 @@ def fleet(count: int, mode: str) -> Iterator[str]:
 
 
 @contextmanager
-def screen(host: str, wanted: str = "fleet-0000") -> Iterator[Screen]:
+def screen(host: str, still: bool = False) -> Iterator[Screen]:
     """The screen on `host`, once it has painted a container's name."""
-    shown = Screen(host)
+    shown = Screen(host, still=still)
     try:
-        shown.until(wanted)
+        shown.until("fleet-0000")
         yield shown
     finally:
         shown.quit()
@@ -219,10 +232,12 @@ def keys(host: str, presses: int) -> list[float]:
         return times
 
 
-def steady(host: str, seconds: float) -> tuple[float, float]:
+def steady(
+    host: str, seconds: float, settled: float = SETTLED, still: bool = False
+) -> tuple[float, float]:
     """CPU share of a core in percent and bytes a second, while nobody types."""
-    with screen(host) as shown:
-        shown.drain(4)
+    with screen(host, still) as shown:
+        shown.drain(settled)
         cpu, began = shown.cpu(), time.perf_counter()
         count = shown.drain(seconds)
         passed = time.perf_counter() - began
@@ -289,10 +304,14 @@ def main() -> None:
                 yield f"| bytes, {count} containers at 1 Hz | {rate / 1000:.1f} kB/s | 4 kB/s |"
 
     def idle() -> Iterator[str]:
-        with fleet(50, "silent") as host:
-            share, rate = steady(host, 15 / third)
-        yield f"| bytes, nothing changes but the host's own figures | {rate:.0f} B/s | 0 |"
-        yield f"| CPU, likewise | {share:.1f} % of a core | |"
+        for still, what in (
+            (True, "nothing changes"),
+            (False, "only this machine's own figures do"),
+        ):
+            with fleet(50, "silent") as host:
+                share, rate = steady(host, 20, FILLED, still)
+            yield f"| bytes, {what} | {rate:.0f} B/s | {0 if still else ''} |"
+            yield f"| CPU, likewise | {share:.1f} % of a core | |"
 
     def pour() -> Iterator[str]:
         with fleet(50, "still") as host:

@@ -11,7 +11,7 @@ from bayplan.tui.app import BayApp
 from bayplan.tui.compositing import PiecesUpdate
 from bayplan.tui.widgets.table import Table
 from replay import Replay, still_app
-from steps import app_of, connected
+from steps import app_of, connected, screen, until
 from textual import events
 from textual.pilot import Pilot
 
@@ -96,3 +96,14 @@ async def test_what_a_slow_key_has_done_is_painted_meanwhile(
         await frames.first_with(table.content_region.y + 2)
         assert table.position == 1 and not done.is_set()
         done.set()
+
+
+async def test_an_empty_list_says_why_as_soon_as_the_engine_is_there(replay: Replay) -> None:
+    """Not only when its rows are looked at for their ages, ten seconds later."""
+    replay.replies["/volumes"] = {"status": 200, "json": {"Volumes": []}}
+    replay.replies["/events"] = {"status": 200, "bytes": ""}  # none that has it read again
+    async with still_app(replay).run_test(size=(200, 60)) as pilot:
+        await connected(pilot)
+        volumes = app_of(pilot).main.table("volumes")
+        await until(pilot, lambda: "No volumes" in volumes.empty, "why there is none")
+        assert "No volumes" in screen(pilot)

@@ -177,7 +177,7 @@ class Lists(Working):
     def _fill(self, kind: str) -> None:
         built = self._built(kind)
         table = self.table(kind)
-        table.empty = self._why_empty(kind)
+        self._explain(kind)
         table.show(built)
         wanted = self._awaited[1] if self._awaited[0] == kind else self._returning.get(kind, "")
         if wanted and built:
@@ -192,6 +192,14 @@ class Lists(Working):
             self._fit_list()
 
     _returning: dict[str, str]
+
+    def _explain(self, kind: str) -> None:
+        """Say in a list without rows why it has none."""
+        table, why = self.table(kind), self._why_empty(kind)
+        if table.empty != why:
+            table.empty = why
+            if not table.rows:
+                table.refresh()
 
     def _why_empty(self, kind: str) -> str:
         total = self._total(kind)

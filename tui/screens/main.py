@@ -212,6 +212,8 @@ class MainScreen(Lists):
             banner.update(f"{words}{starts}")
         elif model.link == "down":
             banner.update(f"{escape(model.trouble)}. Trying again…{starts}")
+        for kind in LISTS:
+            self._explain(kind)
         self.query_one(HostLine).refresh()
 
     @work(exclusive=True, group="start")

@@ -26,11 +26,6 @@ def meter(share: float, width: int) -> list[Span]:
     return [("━" * full, tone), ("━" * (width - full), "line")]
 
 
-def _traffic(rate: float) -> str:
-    """A rate in bytes per second; the few bytes that always pass are none, and cost no repaint."""
-    return text.size(rate if rate >= 1000 else 0)
-
-
 class HostLine(Toned):
     """One or two rows about the host, by the height it is given."""
 
@@ -96,7 +91,7 @@ class HostLine(Toned):
         line = [*self._who(), *self._load(), (f" {now.load[1]:.2f} {now.load[2]:.2f}", "dim")]
         line += [
             ("  net ", "dim"),
-            (f"↓{_traffic(history.rx)} ↑{_traffic(history.tx)}", "bright"),
+            (f"↓{text.size(history.rx)} ↑{text.size(history.tx)}", "bright"),
         ]
         line += [("  disk ", "dim"), (text.size(now.disk_used), "bright")]
         return [*line, (f"/{text.size(now.disk_total)}", "dim")]
