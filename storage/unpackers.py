@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -42,6 +43,9 @@ class Unpackers:
     def __init__(self, root: Path) -> None:
         self._fence = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._lock = threading.Lock()
+        self._parent: _Parent | None = None
+        # How many unpack, and who waits for work.
+        self._busy = 0
         self._idle: list[_Worker] = []
         self._timer: threading.Timer | None = None
         try:
@@ -79,31 +83,53 @@ class Unpackers:
 
     def warm(self, count: int) -> None:
         """Have so many processes start, which takes them a tenth of a second, for work to come."""
-        for _ in range(count - len(self._idle)):
-            self._keep(_Worker(self._fence))
+        with self._lock:
+            missing = count - len(self._idle)
+        for _ in range(missing):
+            self._keep(self._new())
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[_Worker]:
         with self._lock:
+            self._busy += 1
             worker = self._idle.pop() if self._idle else None
-        if worker is not None and not worker.lives:
-            worker.end()
-            worker = None
-        worker = worker or _Worker(self._fence)
         try:
-            yield worker
-        except BaseException:
-            worker.end()
-            raise
-        self._keep(worker)
+            if worker is not None and not worker.lives:
+                worker.end()
+                worker = None
+            worker = worker or self._new()
+            try:
+                yield worker
+            except BaseException:
+                worker.end()
+                raise
+            self._keep(worker)
+        finally:
+            with self._lock:
+                self._busy -= 1
+                self._set_timer()
+
+    def _new(self) -> _Worker:
+        with self._lock:
+            if self._parent is not None:
+                try:
+                    return self._parent.fork()
+                except ConnectionError:
+                    self._parent.end()  # somebody killed it while it had nothing to do
+                    self._parent = None
+            self._parent = _Parent(self._fence)
+            return self._parent.fork()
 
     def _keep(self, worker: _Worker) -> None:
         with self._lock:
             self._idle.append(worker)
-            if self._timer is None:
-                self._timer = threading.Timer(_IDLE, self._trim)
-                self._timer.daemon = True
-                self._timer.start()
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(_IDLE, self._trim)
+            self._timer.daemon = True
+            self._timer.start()
 
     def close(self) -> None:
         """End all that are idle; nobody may be unpacking any more."""
@@ -118,12 +144,16 @@ class Unpackers:
         with self._lock:
             self._timer = None
             idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.end()
+            for worker in idle:
+                worker.end()
+            # Those that are busy are its children: it has to tell what becomes of them.
+            if not self._busy and self._parent is not None:
+                self._parent.end()
+                self._parent = None
 
 
-class _Worker:
-    """One process, and our end of its socket."""
+class _Parent:
+    """The process that forks the others: see unpackworker.py."""
 
     def __init__(self, fence: int) -> None:
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -140,6 +170,37 @@ class _Worker:
         except OSError as error:
             self._line.close()
             raise BayError(f"cannot start a process to unpack in: {error.strerror}") from error
+
+    def fork(self) -> _Worker:
+        """One more process; ConnectionError if this one is no more. It need not have started."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        told, tell = os.pipe()
+        try:
+            with theirs:
+                socket.send_fds(self._line, [GROWN], [theirs.fileno(), tell])
+        except BaseException:
+            ours.close()
+            os.close(told)
+            raise
+        finally:
+            os.close(tell)
+        return _Worker(ours, told)
+
+    def end(self) -> None:
+        """End the process, and wait for that; none that it forked may be busy."""
+        self._line.close()
+        self._child.kill()
+        self._child.wait()
+
+
+class _Worker:
+    """One process: our ends of its socket, and of the pipe that tells of its end."""
+
+    def __init__(self, line: socket.socket, told: int) -> None:
+        self._line = line
+        self._told = told
+        self._status: int | None = None
+        self._kills = _memory_kills()
 
     def follow(
         self,
@@ -194,10 +255,21 @@ class _Worker:
             raise self._lost() from None
 
     def _lost(self) -> BayError:
-        return BayError(
-            f"the process that unpacked a layer ended early (status {self.end()}): is there enough"
-            " memory? Try again"
-        )
+        status = self.end()
+        what = "the process that unpacked a layer"
+        if status is None:
+            return BayError(
+                f"{what} was not started, or ended unseen: the engine's log may say why"
+            )
+        if status >= 0:
+            return BayError(f"{what} ended with status {status}: the engine's log may say why")
+        name = signal.Signals(-status).name
+        if status == -signal.SIGKILL and _memory_kills() > self._kills:
+            return BayError(
+                f"{what} was killed ({name}), and the kernel has been killing for want of memory:"
+                " free some, and try again"
+            )
+        return BayError(f"{what} was killed ({name}): try again")
 
     def _tell_grown(self) -> None:
         try:
@@ -229,14 +301,34 @@ class _Worker:
     @property
     def lives(self) -> bool:
         """Whether the process is still there."""
-        return self._child.poll() is None
+        poll = select.poll()
+        poll.register(self._told, select.POLLIN)
+        return not poll.poll(0)
 
-    def end(self) -> int:
-        """End the process, whatever it does, and wait for that; its exit status."""
+    def end(self) -> int | None:
+        """End the process, whatever it does, and wait for that.
+
+        What waitpid(2) told of it, a signal as a negative number; None when nobody knows.
+        """
         self._line.close()
-        self._child.kill()
-        code: int = self._child.wait()
-        return code
+        if self._told >= 0:
+            try:
+                if said := os.read(self._told, 16):
+                    self._status = int(said)
+                while os.read(self._told, 16):
+                    pass
+            finally:
+                told, self._told = self._told, -1
+                os.close(told)
+        return self._status
+
+
+def _memory_kills() -> int:
+    """How many processes the kernel has killed for want of memory, in any cgroup: proc(5)."""
+    for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
 
 
 def _fill(pipe: int, data: bytes) -> bool:
