@@ -13,7 +13,7 @@ from ..host import files
 from ..host.errors import InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
 from ..storage.images import Image
-from . import copyup, defaults, mounts, netlinks, speccheck
+from . import copyup, defaults, modecheck, mounts, netlinks, speccheck
 from .context import Context
 from .names import new_id, random_name
 from .types import Container, Json
@@ -59,6 +59,7 @@ async def create(
         bundle=context.options.root / "containers" / key,
         build=build,
     )
+    modecheck.check_asked(config, container.host_config)
     asked = container.config.pop("Runtime", None)  # docker-py has it here
     _choose_runtime(context, container.host_config, asked)
     container.config["Hostname"] = container.config["Hostname"] or _hostname(container)

@@ -41,14 +41,16 @@ async def _loop(context: Context, container: Container, check: Json, command: li
     retries = check.get("Retries") or 3
     grace = (check.get("StartPeriod") or 0) / _SECOND
     early = (check.get("StartInterval") or 5 * _SECOND) / _SECOND
-    begun = container.state.started / _SECOND
+    # Of a container of an earlier engine some of it is over; steps of the clock are not time.
+    ran = max(0.0, time.time() - container.state.started / _SECOND)
+    settled = time.monotonic() + grace - ran
     while container.state.running:
-        in_grace = time.time() - begun < grace and _status(container) == "starting"
+        in_grace = time.monotonic() < settled and _status(container) == "starting"
         await asyncio.sleep(min(early, interval) if in_grace else interval)
         if container.state.status != "running":
             continue
         entry = await _probe(context, container, command, timeout)
-        in_grace = time.time() - begun < grace and _status(container) == "starting"
+        in_grace = time.monotonic() < settled and _status(container) == "starting"
         await _judge(context, container, entry, retries, in_grace)
 
 

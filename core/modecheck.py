@@ -51,6 +51,12 @@ def check(config: Json, host: Json) -> None:
         _check_tmpfs(target, text)
 
 
+def check_asked(config: Json, host: Json) -> None:
+    """The same of what was asked for itself, before anything is filled in."""
+    if config.get("Hostname") and host["UTSMode"] == "host":
+        raise InvalidError("conflicting options: hostname and the UTS mode")
+
+
 def _check_volumes(host: Json) -> None:
     # It is of named volumes alone: clients send it with everything.
     if any(not str(bind).startswith("/") for bind in host.get("Binds") or ()):

@@ -153,12 +153,16 @@ class Stats:
         """Sample once a second until cancelled."""
         loop = asyncio.get_running_loop()
         due = loop.time()
+        failing = False
         while True:
             try:
                 await self.sample()
+                failing = False
             except (OSError, ValueError):
-                # One odd file must not end the figures of all others for good.
-                _log.exception("sampling failed")
+                # One odd file must not end the figures of all others for good, nor fill the log.
+                if not failing:
+                    _log.exception("sampling failed")
+                failing = True
             # What a slow second missed is not caught up with.
             due = max(due + INTERVAL, loop.time())
             await asyncio.sleep(due - loop.time())

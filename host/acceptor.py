@@ -19,6 +19,8 @@ _log = logging.getLogger("bay.accept")
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # How long others have to let descriptors go before the next try, in seconds.
 RETRY = 0.5
+# How often that is told, in seconds.
+QUIET = 60.0
 # Accepted in one turn of the loop, which has other work.
 _TURN = 64
 
@@ -38,7 +40,7 @@ class Acceptor:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
-        self._told = False
+        self._silent = 0.0
         self._open = True
         listening.setblocking(False)
         self._loop.add_reader(listening, self._ready)
@@ -64,15 +66,15 @@ class Acceptor:
                     self._wait(error)
                     return
                 continue  # that one's own: accept(2) passes on errors of the network
-            self._told = False
             accepted.setblocking(False)
             self._take(accepted)
 
     def _wait(self, error: OSError) -> None:
         self._loop.remove_reader(self._listening)
         self._pause = self._loop.call_later(RETRY, self._again)
-        if not self._told:  # once, until there is room again
-            self._told = True
+        # Room for one connection, and then for none again, is nothing new.
+        if self._loop.time() >= self._silent:
+            self._silent = self._loop.time() + QUIET
             _log.warning("%s: connections have to wait: %s", self._name, error.strerror)
 
     def _again(self) -> None:

@@ -71,3 +71,11 @@ def test_details_of_log_lines(tmp_path: Any) -> None:
         bundle=tmp_path,
     )
     assert logconfig.details(container) == "MODE_1=on,a=x+y"
+
+
+def test_a_name_for_the_hosts_own_uts_namespace_is_refused() -> None:
+    host = defaults.host_config({"UTSMode": "host"})
+    modecheck.check_asked({"Hostname": ""}, host)
+    modecheck.check_asked({"Hostname": "x"}, defaults.host_config({}))
+    with pytest.raises(InvalidError, match="conflicting options: hostname and the UTS mode"):
+        modecheck.check_asked({"Hostname": "x"}, host)
