@@ -144,8 +144,13 @@ def _purge(app: App, parsed: Parsed) -> int:
 
     The engine does it, since it knows what it made; it is started for that if none runs.
     """
-    client = _silent(app, parsed) if parsed["run-root"] else app.client
+    client = _purged(app, parsed)
     found = client.get("/bay/engine")
+    if parsed["root"] and os.path.realpath(parsed["root"]) != os.path.realpath(found["root"]):
+        raise InvalidError(
+            f"the engine at {client.host} has its state in {found['root']}, not in"
+            f" {parsed['root']}: nothing was removed"
+        )
     question = (
         "This will remove every container, image, volume and network of the engine at"
         f" {client.host}, and delete {found['root']}."
@@ -155,6 +160,28 @@ def _purge(app: App, parsed: Parsed) -> int:
     _end(client, found, "purge", PURGE_TIMEOUT)
     app.out(f"removed all of {found['root']}")
     return 0
+
+
+def _purged(app: App, parsed: Parsed) -> Client:
+    """The client of the engine to purge, which is started when none runs."""
+    root, run_root = parsed["root"], parsed["run-root"]
+    if root:
+        os.environ["BAY_ROOT"] = os.path.abspath(root)  # of an engine that is started
+    if not run_root:
+        return app.client
+    client = _silent(app, parsed)
+    try:
+        client.get("/_ping")
+        return client
+    except UnreachableError:
+        # With a folder for this boot alone it would be the default's state that is removed.
+        if not os.environ.get("BAY_ROOT"):
+            raise InvalidError(
+                f"no engine runs in {run_root}: name the folder of its state, too"
+                f" (bay engine purge --run-root {run_root} --root DIR)"
+            ) from None
+    path = os.path.join(os.path.abspath(run_root), "bay.sock")
+    return Client(client.host._replace(path=path, local=True))
 
 
 def _address(given: str) -> str:

@@ -45,6 +45,22 @@ def test_an_engine_that_dies_at_once_says_why(fresh_engine: Fresh) -> None:
     assert "/proc/nowhere" in done.stderr
 
 
+def test_a_purge_starts_the_engine_it_purges(fresh_engine: Fresh) -> None:
+    """The one of the run root that was named, and of no other state than was named."""
+    engine = fresh_engine()
+    refused = engine.bay("engine", "purge", "--force", "--root", "/nowhere")
+    assert refused.returncode == 1 and f"in {engine.root}, not in /nowhere" in refused.stderr
+    engine.stop()
+    kept = {k: v for k, v in engine.environment.items() if not k.startswith("BAY_")}
+    argv = [BAY, "engine", "purge", "--force", "--run-root", engine.run_root]
+    unclear = subprocess.run(argv, capture_output=True, text=True, env=kept, check=False)
+    assert unclear.returncode == 1 and "name the folder of its state" in unclear.stderr
+    argv += ["--root", engine.root]
+    done = subprocess.run(argv, capture_output=True, text=True, env=kept, check=False)
+    assert (done.returncode, done.stdout) == (0, f"removed all of {engine.root}\n"), done.stderr
+    assert not engine.root.exists()
+
+
 def test_only_root_starts_it(fresh_engine: Fresh) -> None:
     engine = fresh_engine()
     engine.stop()
