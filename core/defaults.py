@@ -33,7 +33,7 @@ _HOST: Json = {
     "ContainerIDFile": "",
     "LogConfig": {"Type": "json-file", "Config": {}},
     "NetworkMode": "bridge",
-    "PortBindings": {},
+    "PortBindings": None,
     "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
     "AutoRemove": False,
     "VolumeDriver": "",
@@ -42,9 +42,9 @@ _HOST: Json = {
     "CapAdd": None,
     "CapDrop": None,
     "CgroupnsMode": "",
-    "Dns": [],
-    "DnsOptions": [],
-    "DnsSearch": [],
+    "Dns": None,
+    "DnsOptions": None,
+    "DnsSearch": None,
     "ExtraHosts": None,
     "GroupAdd": None,
     "IpcMode": "private",
@@ -66,18 +66,18 @@ _HOST: Json = {
     "NanoCpus": 0,
     "CgroupParent": "",
     "BlkioWeight": 0,
-    "BlkioWeightDevice": [],
-    "BlkioDeviceReadBps": [],
-    "BlkioDeviceWriteBps": [],
-    "BlkioDeviceReadIOps": [],
-    "BlkioDeviceWriteIOps": [],
+    "BlkioWeightDevice": None,
+    "BlkioDeviceReadBps": None,
+    "BlkioDeviceWriteBps": None,
+    "BlkioDeviceReadIOps": None,
+    "BlkioDeviceWriteIOps": None,
     "CpuPeriod": 0,
     "CpuQuota": 0,
     "CpuRealtimePeriod": 0,
     "CpuRealtimeRuntime": 0,
     "CpusetCpus": "",
     "CpusetMems": "",
-    "Devices": [],
+    "Devices": None,
     "DeviceCgroupRules": None,
     "DeviceRequests": None,
     "MemoryReservation": 0,
@@ -85,7 +85,7 @@ _HOST: Json = {
     "MemorySwappiness": None,
     "OomKillDisable": None,
     "PidsLimit": None,
-    "Ulimits": [],
+    "Ulimits": None,
     "CpuCount": 0,
     "CpuPercent": 0,
     "IOMaximumIOps": 0,
@@ -182,6 +182,13 @@ def host_config(given: Json) -> Json:
         result["MemorySwappiness"] = None
     if result["SecurityOpt"] is None and _unlabelled(result):
         result["SecurityOpt"] = ["label=disable"]
+    if result["PortBindings"]:
+        result["PortBindings"] = {
+            key: bindings and [{"HostIp": "", "HostPort": "", **one} for one in bindings]
+            for key, bindings in result["PortBindings"].items()
+        }
+    if result["OomKillDisable"] is None and cgroups.layout().version == 1:
+        result["OomKillDisable"] = False  # null says that the host cannot do it
     _check_limits(result)
     return result
 

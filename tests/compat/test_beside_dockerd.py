@@ -100,6 +100,29 @@ def test_inspect_field_by_field(
     argv = ("create", "--name", "bsd-a", *flags, IMAGE, "sleep", "600")
     theirs.docker(*argv)
     engine.docker(*argv, check=True)
+    compare_inspected(engine, theirs, KNOWN)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [None, {}, {"Dns": [], "Devices": [], "PortBindings": {}, "Ulimits": []},
+     {"PortBindings": {"80/tcp": [{"HostPort": "0"}], "81/tcp": None}}],
+    ids=["none", "empty", "empty lists", "ports"],
+)  # fmt: skip
+def test_what_a_program_leaves_out(
+    engine: EngineProcess, theirs: Dockerd, host: dict[str, Any] | None
+) -> None:
+    """What was not said is null, and an empty list is one; the docker command says nearly all."""
+    body = {"Image": IMAGE, "Cmd": ["true"], "HostConfig": host}
+    path = "/v1.41/containers/create?name=bsd-a"
+    for answer in (request(theirs.socket, "POST", path, body), engine.api("POST", path, body)):
+        assert answer.status == 201, answer.body
+    known = rf"{KNOWN.pattern}|HostConfig\.RestartPolicy\.Name"  # Docker since 24: "no"
+    compare_inspected(engine, theirs, re.compile(known))
+
+
+def compare_inspected(engine: EngineProcess, theirs: Dockerd, known: re.Pattern[str]) -> None:
+    """The container bsd-a of both, but for what is `known`."""
     path = "/v1.41/containers/bsd-a/json"
     there = request(theirs.socket, "GET", path).json()
     here = engine.api("GET", path).json()
@@ -108,7 +131,7 @@ def test_inspect_field_by_field(
     wrong = [
         (where, docker, bay)
         for where, docker, bay in differences(there, here)
-        if not KNOWN.fullmatch(where) and not (OWN.fullmatch(where) and type(docker) is type(bay))
+        if not known.fullmatch(where) and not (OWN.fullmatch(where) and type(docker) is type(bay))
     ]
     assert not wrong, json.dumps(wrong, default=str, indent=1)
 
