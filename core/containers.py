@@ -356,11 +356,11 @@ class Containers:
                 changes=changes or [],
                 config=config,
             )
+            name = f"{repo}:{tag or 'latest'}" if repo else ""
+            self._context.emit(container, "commit", comment=message, imageID=image, imageRef=name)
         finally:
             if hold and container.state.status == "paused":
                 await self._lifecycle.unpause(container)
-        name = f"{repo}:{tag or 'latest'}" if repo else ""
-        self._context.emit(container, "commit", comment=message, imageID=image, imageRef=name)
         return image
 
 

@@ -15,7 +15,7 @@ from ..storage.reference import Reference, parse
 from ..storage.store import Store
 from .filters import check, flag
 from .imagefilters import PRUNED, Named, select
-from .imageviews import chain_ids
+from .imageviews import chain_ids, labels
 from .types import Container, Json
 
 _ID = re.compile(r"(?:sha256:)?[a-f0-9]+")
@@ -32,13 +32,14 @@ class Doomed:
 class Removal:
     """One removal of names and images; blocking, so that nothing changes between check and deed.
 
-    `in_use` lists all containers. `told` are the events to emit afterwards: action, id, name.
+    `in_use` lists all containers. `told` are the events to emit afterwards: action, id,
+    attributes.
     """
 
     def __init__(self, store: Store, in_use: Callable[[], list[Container]]) -> None:
         self._store = store
         self._in_use = in_use
-        self.told: list[tuple[str, str, str]] = []
+        self.told: list[tuple[str, str, dict[str, str]]] = []
 
     def remove(self, text: str, force: bool, prune: bool = True) -> list[Json]:
         """Remove what `text` names; Docker's list of what was untagged and deleted.
@@ -170,14 +171,14 @@ class Removal:
 
     def _untag(self, image: Image, name: str) -> Json:
         self._store.images.untag(name)
-        self.told.append(("untag", image.id, name))
+        self.told.append(("untag", image.id, {**labels(image), "name": image.id}))
         return {"Untagged": name}
 
     def _delete(self, image: Image, prune: bool) -> tuple[list[Json], int]:
         """Delete it, and with `prune` the chain of nameless images it was made from."""
         parent = self._store.images.parent(image.id)
         removed = self._store.images.remove(image.id)
-        self.told.append(("delete", image.id, image.id))
+        self.told.append(("delete", image.id, {"name": image.id}))
         gone = set(removed.layers)
         chains = zip(image.diff_ids, chain_ids(image.diff_ids), strict=True)
         layers = [{"Deleted": chain} for diff_id, chain in chains if diff_id in gone]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections import Counter
@@ -20,6 +21,7 @@ from .bridge import Inflow, outflow
 from .events import Events
 from .filters import flag
 from .imageremoval import Removal
+from .imageviews import labels
 from .options import Options
 from .pull import Pulls
 from .push import Pushes, select
@@ -198,7 +200,7 @@ class Images:
         image: Image | None = None
         for one in wanted:
             image = await self._pulls.pull(one, platform=platform, auth=auth, progress=progress)
-            self._events.emit("image", "pull", one.familiar(), {"name": one.familiar_name})
+            await self._tell("pull", one.familiar(), one.familiar_name)
         if image is None:
             raise NotFoundError(f"{reference.familiar_name} has no tags")
         return image
@@ -211,7 +213,7 @@ class Images:
         found = await offload(select, self._store, reference, all_tags)
         await self._pushes.push(found, auth=auth, progress=progress)
         for one in found:
-            self._events.emit("image", "push", one.familiar(), {"name": one.familiar_name})
+            await self._tell("push", one.familiar(), one.familiar_name)
 
     async def distribution(self, ref: str, *, auth: Json | None) -> Json:
         """What a registry has under the name: Docker's DistributionInspect."""
@@ -254,7 +256,7 @@ class Images:
         async for chunk in outflow(archive.save(self._store, refs)):
             yield chunk
         for image in saved:
-            self._events.emit("image", "save", image.id, {"name": image.id})
+            await self._tell("save", image.id, image.id)
 
     def files(self, ref: str) -> AsyncIterator[bytes]:
         """Its files as a tar. To be closed when left early. Raises NotFoundError."""
@@ -272,7 +274,7 @@ class Images:
             what = "Loaded image ID" if name.startswith("sha256:") else "Loaded image"
             progress({"stream": f"{what}: {name}\n"})
         for image in loaded:
-            self._events.emit("image", "load", image, {"name": image})
+            await self._tell("load", image, image)
         return names
 
     async def import_(
@@ -293,7 +295,7 @@ class Images:
             )
 
         made = await self._reading(chunks, work)
-        self._events.emit("image", "import", made, {"name": made})
+        await self._tell("import", made, made)
         await self._name(made, repo, tag)
         return made
 
@@ -352,11 +354,18 @@ class Images:
         if reference is None:
             return
         await offload(self._store.images.tag, reference.full(), image)
-        self._events.emit("image", "tag", image, {"name": reference.familiar()})
+        await self._tell("tag", image, reference.familiar())
+
+    async def _tell(self, action: str, ref: str, name: str) -> None:
+        """An event of an image, with the image's labels as Docker has it."""
+        own: dict[str, str] = {}
+        with contextlib.suppress(NotFoundError):  # gone since
+            own = labels(await self.resolve(ref))
+        self._events.emit("image", action, ref, {**own, "name": name})
 
     def _tell_removal(self, removal: Removal) -> None:
-        for action, image, name in removal.told:
-            self._events.emit("image", action, image, {"name": name})
+        for told in removal.told:
+            self._events.emit("image", *told)
 
 
 def _check_name(repo: str, tag: str) -> Reference | None:

@@ -220,13 +220,17 @@ SCRIPTS = {
         docker kill -s HUP bsd-b
         docker update --cpu-shares 100 bsd-b; docker cp bsd-b:/bin/busybox . ; docker cp . bsd-b:/
         docker export bsd-b | wc -c | sed 's/.*/exported/'; docker restart -t 0 bsd-b
-        docker rm -f bsd-b; docker volume rm bsd-vol
+        docker commit -c 'LABEL il=iv' bsd-b bsd-im:1; docker tag bsd-im:1 bsd-im:2
+        docker save bsd-im:1 >im.tar
+        docker rm -f bsd-b; docker volume rm bsd-vol; docker rmi bsd-im:1 bsd-im:2 | sed 's/:.*//'
+        docker load -i im.tar; docker rmi bsd-im:1 | sed 's/:.*//'
         tell() { docker events --since $since --until $(($(date +%s) + 1)) "$@"; }
         tell -f container=bsd-b -f event=destroy --format '{{.Action}}'
         tell -f type=container --format \\
             '{{.Action}} {{range $k, $v := .Actor.Attributes}}{{$k}} {{end}}' |
             sed 's/execDuration //; s/ *$//'
-        for f in volume=bsd-vol label=k label=k=v event=start event=die event=mount; do
+        tell -f type=image --format '{{.Action}} {{.Actor.Attributes}}'
+        for f in volume=bsd-vol label=k label=k=v label=il event=start event=die event=mount; do
             echo $f $(tell -f $f --format '{{.Type}} {{.Action}}' | grep -v ^network | sort -u)
         done
     """,
