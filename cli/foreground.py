@@ -31,6 +31,8 @@ _NOT_PASSED = {
     signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS, signal.SIGALRM,
     signal.SIGVTALRM, signal.SIGPROF,
 }  # fmt: skip
+# Of the signals that ask a program to end.
+_ENOUGH = 3
 
 
 class Streams(NamedTuple):
@@ -107,7 +109,7 @@ def _quiet(resize: Callable[[int, int], None]) -> Callable[[int, int], None]:
 class SignalProxy:
     """Passes the signals we get on to a container, from a thread. Use it in a `with`.
 
-    Three of SIGINT or SIGTERM that the container does not heed end us: the engine may hang.
+    The third of SIGINT and SIGTERM ends us, as Docker's command: the container may not heed them.
     """
 
     def __init__(self, client: Client, container: str) -> None:
@@ -117,6 +119,7 @@ class SignalProxy:
 
         self._queue: SimpleQueue[int | None] = SimpleQueue()
         self._before: dict[int, Any] = {}
+        self._asked = 0
 
     def __enter__(self) -> SignalProxy:
         for number in range(1, 32):
@@ -131,6 +134,10 @@ class SignalProxy:
         self._queue.put(None)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._asked += number in (signal.SIGINT, signal.SIGTERM)
+        if self._asked == _ENOUGH:
+            sys.stderr.write("\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n")
+            raise SystemExit(1)
         self._queue.put(number)
 
     def _work(self) -> None:

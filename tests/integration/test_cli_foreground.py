@@ -171,3 +171,30 @@ def test_many_containers_are_removed_at_once(engine: EngineProcess, busybox_imag
     done = engine.bay("rm", *names)
     assert done.stdout.split() == names[:-1] and done.returncode == 1
     assert not set(names) & set(engine.bay("ps", "-a", "--format", "{{.Names}}").stdout.split())
+
+
+def test_the_third_signal_that_nobody_heeds_ends_the_client(engine: EngineProcess) -> None:
+    """As Docker's command does it: a `sleep` as process 1 takes no SIGINT, and runs on."""
+    name = "heedless"
+    argv = [BAY, "run", "--network", "none", "--name", name, IMAGE, "sleep", "1000"]
+    with subprocess.Popen(
+        argv, stderr=subprocess.PIPE, env=engine.environment, text=True
+    ) as client:
+        wait_until(
+            lambda: engine.bay("ps", "-q", "--filter", f"name={name}").stdout, "the container"
+        )
+
+        words = ("events", "--since", "10m", "--until", "0s", "--filter", f"container={name}")
+
+        def passed_on() -> int:
+            return engine.bay(*words, "--filter", "event=kill").stdout.count("\n")
+
+        client.send_signal(signal.SIGINT)
+        wait_until(lambda: passed_on() == 1, "the first")
+        client.send_signal(signal.SIGINT)
+        wait_until(lambda: passed_on() == 2, "the second")
+        client.send_signal(signal.SIGINT)
+        assert client.stderr is not None
+        assert client.stderr.read() == "\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n"
+    assert client.returncode == 1
+    assert engine.inspect(name)["State"]["Running"]
