@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import signal
 import sys
@@ -12,14 +11,16 @@ import pytest
 from bayplan.tui.app import BayApp
 from bayplan.tui.cells import Column, Row, cell
 from bayplan.tui.emulator import Emulator
+from bayplan.tui.painting import Painter, cells_of
 from bayplan.tui.widgets.prompt import Prompt
 from bayplan.tui.widgets.table import Table
 from replay import Replay, still_app
+from rich.style import Style
 from steps import app_of, connected, screen, until
 from support.terminal import Terminal
-from support.waiting import wait_until
 from textual import events
 from textual.app import App, ComposeResult
+from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -30,7 +31,7 @@ def host(replay: Replay) -> str:
 
 def burst(pilot: Pilot[None], keys: str) -> None:
     """Type all of `keys` before the app looks at the first."""
-    names = {"/": "slash", "\r": "enter"}
+    names = {"/": "slash", "\r": "enter", "\x15": "ctrl+u", "\x1b": "escape"}
     for key in keys:
         event = events.Key(names.get(key, key), key)
         event.set_sender(pilot.app)
@@ -152,38 +153,52 @@ def test_a_signal_gives_the_terminal_back(replay: Replay, tmp_path: Path) -> Non
         assert b"never awaited" not in terminal.output
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (36, 120), (60, 200)])
-def test_what_is_drawn_in_parts_is_what_is_drawn_whole(
-    replay: Replay, tmp_path: Path, rows: int, columns: int
+def cells(emulator: Emulator) -> list[list[tuple[Style, str]]]:
+    """Each line's characters and how they look."""
+    lines = [emulator.row(y) for y in range(emulator.rows)]
+    return [[(emulator.style(style), text) for style, text in line] for line in lines]
+
+
+def drawn_whole(pilot: Pilot[None]) -> Emulator:
+    """A blank terminal that gets the whole screen as it is now."""
+    app = app_of(pilot)
+    system = app.console._color_system
+    assert system is not None
+    painter = Painter()
+    painter.fit(*app.size)
+    strips = app.screen._compositor.render_strips()
+    one = Emulator(*app.size, lambda answer: None)
+    one.feed(painter.write((y, 0, cells_of(s, system)) for y, s in enumerate(strips)).encode())
+    return one
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=lambda size: f"{size[0]}")
+async def test_what_is_drawn_in_parts_is_what_is_drawn_whole(
+    replay: Replay, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A blank terminal that gets a whole repaint shows what one shows that got every change."""
-    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
-    parts = Emulator(columns, rows, lambda answer: None)
-    whole = Emulator(columns, rows, lambda answer: None)
-    # The header and the right rail tell of this machine, which does not stand still.
-    edge = columns - 46 if columns >= 170 else columns
-    with Terminal(
-        [sys.executable, "-c", RUN, host(replay)], environment, rows, columns
-    ) as terminal:
-        fed = 0
-
-        def take(*emulators: Emulator) -> list[list[str]]:
-            nonlocal fed
-            terminal.more(0.05)
-            new, fed = terminal.output[fed:], len(terminal.output)
-            for one in emulators:
-                one.feed(new)
-            return [[line[:edge] for line in one.text()[2:]] for one in emulators]
-
-        count = len(replay.replies["/containers/json"]["json"])
-        wait_until(lambda: f" of {count}" in "".join(take(parts)[0]), "the list", 60)
-        terminal.send("jjjkj]][2j1/web\r")
-        wait_until(lambda: "/web" in "".join(take(parts)[0]), "the filter", 60)
-        terminal.send("/\x15\rjjG]kk")
-        wait_until(
-            lambda: f"{count - 2} of {count}" in "".join(take(parts)[0]),
-            "the way up from the end",
-            60,
+    """After every few keys a terminal that got only changes shows the screen, colours and all."""
+    async with still_app(replay).run_test(size=size) as pilot:
+        await connected(pilot)
+        shown = [Emulator(*size, lambda answer: None)]
+        # From here on what is written goes to a terminal.
+        monkeypatch.setattr(HeadlessDriver, "is_headless", False)
+        monkeypatch.setattr(
+            HeadlessDriver, "write", lambda self, data: shown[-1].feed(data.encode())
         )
-        terminal.send("\x0c")
-        wait_until(lambda: operator.eq(*take(parts, whole)), "the same on both", 60)
+
+        async def same(what: str) -> None:
+            await until(pilot, lambda: cells(shown[-1]) == cells(drawn_whole(pilot)), what)
+
+        pilot.app.refresh()
+        await same("the first frame")
+        for keys in ("jjjk", "j]]", "[2j1", "/web\r", "/\x15\r", "g", "x", "\x1b", "g", "jjG]kk"):
+            burst(pilot, keys)
+            await pilot.pause()
+            await same(f"the screen after {keys!r}")
+        count = len(replay.replies["/containers/json"]["json"])
+        place = f"{count - 2} of {count}"
+        await until(pilot, lambda: place in "".join(shown[-1].text()), "the way up from the end")
+        await same("the screen after all")
+        shown.append(Emulator(*size, lambda answer: None))
+        await pilot.press("ctrl+l")
+        await same("a terminal that was cleared, after ctrl+l")
