@@ -199,6 +199,12 @@ async def test_what_is_drawn_in_parts_is_what_is_drawn_whole(
         place = f"{count - 2} of {count}"
         await until(pilot, lambda: place in "".join(shown[-1].text()), "the way up from the end")
         await same("the screen after all")
+        # All widgets at once: one update whose parts lie beside and over each other.
+        shown.append(Emulator(*size, lambda answer: None))
+        app_of(pilot).painter.forget()
+        for widget in pilot.app.screen.walk_children():
+            widget.refresh()
+        await same("all that is drawn in parts at once")
         shown.append(Emulator(*size, lambda answer: None))
         await pilot.press("ctrl+l")
         await same("a terminal that was cleared, after ctrl+l")
