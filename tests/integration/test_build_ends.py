@@ -214,7 +214,7 @@ def test_a_full_disk_is_told(kitchen: Kitchen, tmp_path: Path) -> None:
         assert "Errno" not in done.stderr and "/v1." not in done.stderr
 
 
-def test_a_context_of_fifty_thousand_files(kitchen: Kitchen, tmp_path: Path) -> None:
+def test_a_context_of_ten_thousand_files(kitchen: Kitchen, tmp_path: Path) -> None:
     """Named in place, and sent as a tar by docker: the same layer, the second time from the cache.
 
     In memory: a disk that has just lost that many files is slow to make new ones.
@@ -222,15 +222,15 @@ def test_a_context_of_fifty_thousand_files(kitchen: Kitchen, tmp_path: Path) -> 
     with engine_on(tmp_path / "disk", "-t", "tmpfs", "tmpfs") as engine:
         engine.pull(kitchen.base)
         other = Kitchen(engine, kitchen.base, engine.root / "context")
-        for folder in range(50):
+        for folder in range(10):
             path = other.folder / f"many/{folder}"
             path.mkdir(parents=True)
             for number in range(1000):
                 (path / f"f{number}").write_bytes(b"%d" % number)
         text = "FROM base\nCOPY many /many\n"
         image = other.image(text)
-        assert other.sh(image, "find /many -type f | wc -l") == "50000\n"
-        done = other.run(text, with_docker=True, timeout=110)
+        assert other.sh(image, "find /many -type f | wc -l") == "10000\n"
+        done = other.run(text, with_docker=True)
         assert "Using cache" in done.stdout, done.stderr
         assert not left(engine)
 

@@ -107,3 +107,10 @@ def test_privileged_masks_nothing() -> None:
 def test_what_cannot_be_meant_is_refused(given: dict[str, object], sentence: str) -> None:
     with pytest.raises(InvalidError, match=sentence):
         defaults.host_config(given)
+
+
+def test_a_log_driver_that_is_not_there_is_refused_in_dockers_words() -> None:
+    """Not asked of dockerd beside ours: it looks for the plugin for 15 seconds."""
+    with pytest.raises(InvalidError) as refused:
+        defaults.host_config({"LogConfig": {"Type": "nope"}})
+    assert str(refused.value) == 'error looking up logging plugin nope: plugin "nope" not found'
