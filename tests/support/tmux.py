@@ -86,7 +86,8 @@ class Tmux:
         try:
             wait_until(there, text, timeout, every=0.05)
         except AssertionError as error:
-            raise AssertionError(f"{error}; the screen:\n{shown}") from None
+            size = self._run("display", "-p", "#{pane_width}x#{pane_height}").strip()
+            raise AssertionError(f"{error}; the screen, {size}:\n{shown}") from None
         return shown
 
     def wait_while(self, text: str, timeout: float = 40) -> str:
