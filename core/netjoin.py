@@ -22,6 +22,11 @@ from .portclaims import PortClaims, PortTakenError, process_on
 from .portproxies import PortProxies
 from .types import Container, Json
 
+# A port that was let go is still held by a program that was being started just then, until its
+# exec(2): such a holder listens on nothing and is gone in a moment.
+_RETRIES = 5
+_PAUSE = 0.05  # seconds
+
 
 class Joining:
     """Joins and leaves, over the engine's one state, kernel side and claims."""
@@ -186,16 +191,21 @@ class Joining:
         if network.internal or network.driver != "bridge" or not specs:
             return []  # what is on the user's own link is reached there, by its address
         hosts = self._default_hosts(network, endpoint)
-        try:
-            claims = self.claims.claim(container.id, specs, hosts)
-        except BayError as error:
-            sentence = "driver failed programming external connectivity on endpoint"
-            text = f"{sentence} {container.name} ({endpoint.id}): {self._named(str(error))}"
-            if isinstance(error, PortTakenError) and not error.owner:
-                other = await offload(process_on, error.protocol, error.port)
-                text += f" ({other})" if other else ""
-            error.args = (text,)
-            raise
+        for left in reversed(range(_RETRIES)):
+            try:
+                claims = self.claims.claim(container.id, specs, hosts)
+                break
+            except BayError as error:
+                other = ""
+                if isinstance(error, PortTakenError) and not error.owner:
+                    other = await offload(process_on, error.protocol, error.port)
+                    if left and not other:
+                        await asyncio.sleep(_PAUSE)
+                        continue
+                sentence = "driver failed programming external connectivity on endpoint"
+                text = f"{sentence} {container.name} ({endpoint.id}): {self._named(str(error))}"
+                error.args = (f"{text} ({other})" if other else text,)
+                raise
         return [
             self.aimed(
                 PortRow(

@@ -231,7 +231,8 @@ SCRIPTS = {
         c -L dl bsd-a:/l4; c fl bsd-a:/l5; c -L fl bsd-a:/l6; c -L dang bsd-a:/l7
         c dang bsd-a:/l8; c no bsd-a:/x; c empty bsd-a:/em; c -a f bsd-a:/own; c -a d bsd-a:/od
         c f bsd-a:rel; c f bsd-a:/tmp/../up; c fifo bsd-a:/fifo; c bsd-a:/t1 bsd-b:/
-        docker exec bsd-a mkdir /tt; tar c d | docker cp - bsd-a:/tt; tar c d | docker cp - bsd-a:/no
+        docker exec bsd-a mkdir /tt
+        for to in tt no; do tar c d | docker cp - bsd-a:/$to; done
         echo c > with:colon; c ./with:colon bsd-a:/wc; c with:colon bsd-a:/wc
         docker exec bsd-a find / -xdev -mindepth 1 ! -path '/bin*' ! -path '/etc*' \\
             -exec stat -c '%n %A %u %g %F' {} + | sort

@@ -41,6 +41,7 @@ def compose(engine: EngineProcess, busybox_image: str, tmp_path: Path) -> Iterat
     engine.pull(busybox_image)
     (tmp_path / "docker-compose.yml").write_text(SERVICES.format(image=busybox_image))
     environment = {**engine.environment, "DOCKER_HOST": engine.host, "COMPOSE_HTTP_TIMEOUT": "180"}
+    environment["COLUMNS"] = "200"  # its tables break lines where there is less room
     # It is of the system's Python: nothing of this one's.
     environment = {k: v for k, v in environment.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     path = [folder for folder in os.get_exec_path() if ".venv" not in folder]

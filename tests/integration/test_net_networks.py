@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from bayplan.core import netjoin
 from bayplan.core.options import Options
+from bayplan.core.portclaims import process_on
 from bayplan.core.types import Container
 from bayplan.host.errors import BayError, ConflictError, InvalidError, NotFoundError
 from support.leaks import links, mounts, tables
 from support.network import Harbour, free_port, ports
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -74,8 +77,37 @@ async def test_a_published_port_reaches_the_container(harbour: Harbour) -> None:
     await harbour.networks.leave(one.id)
     with pytest.raises(ConnectionRefusedError):
         connect("127.0.0.1", port)
-    with socket.create_server(("0.0.0.0", port)):
-        pass
+
+    def bindable() -> bool:
+        """A program that was being started when it was let go holds it until its exec."""
+        try:
+            socket.create_server(("0.0.0.0", port)).close()
+        except OSError:
+            return False
+        return True
+
+    wait_until(bindable, "the port to be free")
+
+
+async def test_a_port_on_which_nobody_listens_any_more_is_waited_for(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program between fork and exec holds what was let go; that is no port in use."""
+    port = free_port()
+    with socket.socket() as holder:
+        holder.bind(("0.0.0.0", port))
+        asked = []
+
+        def nobody(protocol: str, number: int) -> str:
+            asked.append((protocol, number))
+            if len(asked) == 2:
+                holder.close()
+            return process_on(protocol, number)
+
+        monkeypatch.setattr(netjoin, "process_on", nobody)
+        one = await harbour.start("one", PortBindings=ports(tcp80=f":{port}"))
+    assert asked == [("tcp", port)] * 2
+    assert harbour.networks.ports(one)["80/tcp"][0]["HostPort"] == str(port)
 
 
 async def test_a_port_of_another_container_is_refused_in_dockers_words(harbour: Harbour) -> None:

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 
 async def until(
-    pilot: Pilot[None], fact: Callable[[], object], what: str, limit: float = 15
+    pilot: Pilot[None], fact: Callable[[], object], what: str, limit: float = 60
 ) -> None:
     """Let the app work until `fact()` is true. Raises AssertionError naming `what`."""
     deadline = time.monotonic() + limit
