@@ -355,4 +355,7 @@ def test_stats_have_the_same_names_and_kinds(
         return list(differences(*found))
 
     # The figures of a container's first moment are chance, there and here.
-    wait_until(lambda: not wrong(), "the same names and kinds")
+    try:
+        wait_until(lambda: not wrong(), "the same names and kinds", timeout=60)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {wrong()}") from None
