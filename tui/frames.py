@@ -12,9 +12,18 @@ from .keyqueue import KeyQueue
 class Framed(Screen[None]):
     """The screen of a KeyQueue."""
 
+    AUTO_FOCUS = ""  # it decides itself what has the focus first
+
     def __init__(self) -> None:
         super().__init__()
         self._compositor = NarrowCompositor()
+        self._shown = False
+
+    def _on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Textual styles all widgets anew; at the start each has just been styled, as mounted."""
+        if not self._shown:
+            self._shown = True
+            event.refresh_styles = False
 
     async def _on_idle(self, event: events.Idle) -> None:
         """What is drawn: nothing in the middle of a key, whose frame comes at its end."""

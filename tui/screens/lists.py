@@ -82,6 +82,10 @@ class Lists(Working):
         table = Table(self._columns[kind], empty="", widget_id=kind)
         table.sort_by(*self._sorts[kind])
         table.sortable = frozenset(self._sort_keys(kind))
+        # As it is most often at the start: it is styled once, when it is mounted.
+        likely = {self.kind: "-current", self._second: "-second", "projects": "-none"}
+        if kind in likely:
+            table.add_class(likely[kind], update=False)
         return table
 
     # --- what is remembered

@@ -109,7 +109,8 @@ class MainScreen(Lists):
             (width, self.app.HORIZONTAL_BREAKPOINTS),
             (height, self.app.VERTICAL_BREAKPOINTS),
         ):
-            self.add_class(*self._get_breakpoint_classes(size, breaks or []))
+            # What they style is below this screen, and not there yet.
+            self.add_class(*self._get_breakpoint_classes(size, breaks or []), update=False)
 
     def _head(self) -> HostLine:
         return HostLine(self.model, self.host, self.source.name)
