@@ -15,7 +15,7 @@ from .manifests import Descriptor
 from .retry import Retry
 from .transport import Answer, TransportError
 
-_CHUNK = 1 << 20
+_CHUNK = 256 << 10
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
