@@ -19,6 +19,15 @@ class Fields(dict[str, Any]):
         return {name: self[name] for name in sorted(self) if not callable(self[name])}
 
 
+# What Docker's objects leave out when it is empty: nothing there isn't a slip of the pen.
+OPTIONAL = {
+    "Annotations", "BindOptions", "ConsoleSize", "Entrypoint", "Error", "ExposedPorts",
+    "Health", "Healthcheck", "IPAMConfig", "Init", "Labels", "MacAddress", "Mounts", "OnBuild",
+    "Options", "Shell", "SizeRootFs", "SizeRw", "Status", "StopSignal", "StopTimeout",
+    "StorageOpt", "Sysctls", "Tmpfs", "TmpfsOptions", "UsageData", "VolumeOptions", "Volumes",
+}  # fmt: skip
+
+
 def truth(value: Any) -> bool:
     """Go's truth: the zero value of any type is false."""
     return bool(value)

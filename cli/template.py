@@ -1,8 +1,8 @@
 """Templates for `--format`: the part of Go's text/template that people use with Docker.
 
-Fields, variables, pipelines, `if`, `range`, `with`, the functions of `gofuncs`; not `define` and
-`template`. See https://pkg.go.dev/text/template for the language. A parsed template is a list of
-functions that write to a list of strings.
+Fields, variables, pipelines, `if`, `range`, `with`, `define`, `template`, `block`, and the
+functions of `gofuncs`. See https://pkg.go.dev/text/template for the language. A parsed template is
+a list of functions that write to a list of strings.
 """
 
 from __future__ import annotations
@@ -10,18 +10,12 @@ from __future__ import annotations
 from ..host.errors import InvalidError
 from ..host.light import Any, Callable, Iterable
 from .errors import CodedError
-from .gofuncs import FUNCTIONS, show, truth
+from .gofuncs import FUNCTIONS, OPTIONAL, show, truth
 from .gosyntax import Reader, Token, split_actions
 
 MISSING = "<no value>"
-
-# What Docker's objects leave out when it is empty: nothing there isn't a slip of the pen.
-OPTIONAL = {
-    "Annotations", "BindOptions", "ConsoleSize", "Entrypoint", "Error", "ExposedPorts",
-    "Health", "Healthcheck", "IPAMConfig", "Init", "Labels", "MacAddress", "Mounts", "OnBuild",
-    "Options", "Shell", "SizeRootFs", "SizeRw", "Status", "StopSignal", "StopTimeout",
-    "StorageOpt", "Sysctls", "Tmpfs", "TmpfsOptions", "UsageData", "VolumeOptions", "Volumes",
-}  # fmt: skip
+# Templates that call each other; Go has 100,000, which a Python has no stack for.
+_DEEPEST = 100
 
 
 class TemplateError(InvalidError):
@@ -63,7 +57,8 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self._parts = split_actions(text, TemplateParseError)
-        self._at = 0
+        self._at = self._depth = self._loops = self._calls = 0
+        self._defined: dict[str, list[Node]] = {}
         self._nodes, end = self._block(("",))
         assert end == ""
 
@@ -83,6 +78,7 @@ class Template:
     def _block(self, ends: tuple[str, ...]) -> tuple[list[Node], str]:
         """The nodes up to an action that begins with one of `ends`, and that word ("": the end)."""
         nodes: list[Node] = []
+        self._depth += 1
         while self._at < len(self._parts):
             part = self._parts[self._at]
             self._at += 1
@@ -92,6 +88,7 @@ class Template:
             word = part[0].text if part and part[0].kind == "name" else ""
             if word in ends and word:
                 self._rest = part[1:]
+                self._depth -= 1
                 return nodes, word
             if word in ("else", "end"):
                 raise TemplateParseError(f"template: unexpected {{{{{word}}}}}")
@@ -110,10 +107,51 @@ class Template:
         if word == "range":
             return [self._range(part[1:])]
         if word in ("break", "continue"):
+            if not self._loops:
+                raise TemplateParseError(f"template: {{{{{word}}}}} outside {{{{range}}}}")
             return [_leave(word)]
-        if word in ("define", "template", "block"):
-            raise TemplateParseError(f"template: {{{{{word}}}}} is not supported")
+        if word == "template":
+            return [self._template(part)]
+        if word in ("define", "block"):
+            return self._define(word, part)
         return [_print(part)]
+
+    def _define(self, word: str, part: list[Token]) -> list[Node]:
+        """Keep what follows up to its end by its name; `block` is run where it stands, too."""
+        if word == "define" and (self._depth > 1 or len(part) > 2):
+            raise TemplateParseError("template: unexpected {{define}}")
+        if word == "block" and len(part) == 2:
+            raise TemplateParseError("template: missing value for block clause")
+        called = self._template(part)
+        loops, self._loops = self._loops, 0
+        body = self._block(("end",))[0]
+        self._loops = loops
+        name = part[1].value
+        if name in self._defined:
+            raise TemplateParseError(f'template: multiple definition of template "{name}"')
+        self._defined[name] = body
+        return [called] if word == "block" else []
+
+    def _template(self, part: list[Token]) -> Node:
+        """Run the template of a name on a value: it sees that alone, none of our variables."""
+        if len(part) < 2 or part[1].kind != "literal" or not isinstance(part[1].value, str):
+            raise TemplateParseError(f"template: {{{{{part[0].text}}}}} needs a name in quotes")
+        name = part[1].value
+        value = pipeline(part[2:])[1] if part[2:] else _constant(None)
+
+        def run(scope: Scope, out: list[str]) -> None:
+            if name not in self._defined:
+                raise TemplateError(f'template: template "{name}" not defined')
+            if self._calls == _DEEPEST:
+                raise TemplateError(f"template: exceeded maximum template depth ({_DEEPEST})")
+            dot = value(scope.inner(scope.dot))
+            self._calls += 1
+            try:
+                _run(self._defined[name], Scope(dot, {"$": dot}), out)
+            finally:
+                self._calls -= 1
+
+        return run
 
     def _else(self, end: str, again: Callable[[list[Token]], Node]) -> list[Node]:
         """What follows `else`: its nodes, those of an `else if`, or none after `end`."""
@@ -152,7 +190,9 @@ class Template:
 
     def _range(self, tokens: list[Token]) -> Node:
         names, value = pipeline(tokens)
+        self._loops += 1
         body, end = self._block(("else", "end"))
+        self._loops -= 1
         otherwise = self._else(end, self._range)
 
         def run(scope: Scope, out: list[str]) -> None:
