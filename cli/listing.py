@@ -10,6 +10,8 @@ from .table import align, is_styled
 
 Row = dict[str, Any]
 
+# Fields that have a flag of their own in some list (`ps --size`, `images --digests`).
+_ASKED_FOR = frozenset({"Size", "Digest"})
 FORMAT = text(
     "format",
     "Format output: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE' (a Go template)",
@@ -19,12 +21,14 @@ FORMAT = text(
 class Listing(NamedTuple):
     """A kind of list. `headers` maps each field a template may name to its column's header.
 
-    `columns` are the fields of the default table and `styles` their styles on a terminal.
+    `columns` are the fields of the default table and `styles` their styles on a terminal. `raw` are
+    Docker's names and the fields of `--format raw`, where it has that.
     """
 
     headers: Mapping[str, str]
     columns: Sequence[str]
     styles: Mapping[str, str] = {}  # never changed: none of its users may
+    raw: Sequence[tuple[str, str]] = ()
 
     def show(self, rows: Iterable[Row], form: str = "", columns: Sequence[str] = ()) -> None:
         """Print `rows` in the form of `--format`; without one, a table of `columns`."""
@@ -39,8 +43,18 @@ class Listing(NamedTuple):
             ).encode
             for row in rows:
                 print(encode({k: v for k, v in row.items() if not callable(v)}))
+        elif form == "raw" and self.raw:
+            self._raw(rows, columns or self.columns)
         else:
             self._template(rows, form)
+
+    def _raw(self, rows: Iterable[Row], columns: Sequence[str]) -> None:
+        """A line for each field and an empty one behind each row; some only when asked for."""
+        raw = [(name, it) for name, it in self.raw if it not in _ASKED_FOR or it in columns]
+        for row in rows:
+            for name, field in raw:
+                print(f"{name}: {row[field]}".rstrip())
+            print()
 
     def _table(self, rows: Iterable[Row], columns: Sequence[str]) -> None:
         cells = [[str(row[name]) for name in columns] for row in rows]

@@ -32,6 +32,13 @@ LISTING = Listing(
         "Reclaimable": "RECLAIMABLE",
     },
     columns=("Type", "TotalCount", "Active", "Size", "Reclaimable"),
+    raw=(
+        ("type", "Type"),
+        ("total", "TotalCount"),
+        ("active", "Active"),
+        ("size", "Size"),
+        ("reclaimable", "Reclaimable"),
+    ),
 )
 
 

@@ -32,6 +32,14 @@ LISTING = Listing(
     },
     columns=("Repository", "Tag", "ID", "CreatedSince", "Size"),
     styles={"Repository": CYAN, "ID": DIM},
+    raw=(
+        ("repository", "Repository"),
+        ("tag", "Tag"),
+        ("digest", "Digest"),
+        ("image_id", "ID"),
+        ("created_at", "CreatedAt"),
+        ("virtual_size", "Size"),
+    ),
 )
 
 

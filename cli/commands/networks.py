@@ -30,6 +30,7 @@ LISTING = Listing(
     },
     columns=("ID", "Name", "Driver", "Scope"),
     styles={"ID": DIM, "Name": CYAN},
+    raw=(("network_id", "ID"), ("name", "Name"), ("driver", "Driver"), ("scope", "Scope")),
 )
 
 

@@ -34,6 +34,18 @@ LISTING = Listing(
     },
     columns=("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"),
     styles={"ID": DIM, "Status": "state", "Image": CYAN},
+    raw=(
+        ("container_id", "ID"),
+        ("image", "Image"),
+        ("command", "Command"),
+        ("created_at", "CreatedAt"),
+        ("state", "State"),
+        ("status", "Status"),
+        ("names", "Names"),
+        ("labels", "Labels"),
+        ("ports", "Ports"),
+        ("size", "Size"),
+    ),
 )
 
 

@@ -27,6 +27,7 @@ LISTING = Listing(
     },
     columns=("Driver", "Name"),
     styles={"Name": CYAN},
+    raw=(("name", "Name"), ("driver", "Driver")),
 )
 
 

@@ -100,6 +100,23 @@ def test_ps_shows_what_runs(engine: EngineProcess, image: str) -> None:
     assert "Up " in engine.docker("ps", check=True).stdout
 
 
+def test_raw_lists_are_dockers(engine: EngineProcess, image: str) -> None:
+    """`--format raw` of `bay` and of docker say the same, byte by byte."""
+    engine.docker("create", "--name", "raw", "-v", "raw-vol:/v", "-l", "k=v", image, check=True)
+    lists = (
+        *(("ps", "-a"), ("ps", "-as"), ("images", image.rpartition(":")[0])),
+        *(("volume", "ls", "-f", "name=raw-vol"), ("network", "ls", "-f", "type=builtin")),
+    )
+    try:
+        for words in lists:
+            argv = (*words, "--format", "raw")
+            ours = engine.bay(*argv, check=True).stdout
+            assert ours and ours == engine.docker(*argv, check=True).stdout
+    finally:
+        engine.docker("rm", "-fv", "raw", check=True)
+        engine.docker("volume", "rm", "raw-vol", check=True)
+
+
 def test_logs_follow_to_the_end(engine: EngineProcess, image: str) -> None:
     """`logs -f` shows what was, then what comes, and ends with the container."""
     script = "trap 'echo last; exit 0' USR1; echo first; while :; do usleep 5000; done"
