@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 SILENT = 6.0  # seconds without a sample until a host counts as slow
 FAR = 30.0  # most seconds between two attempts to reach a host that is not this machine
-COLUMN = Column("host", "HOST", 6, 14)
+WIDEST = 16  # columns of a host in a list
+SINCE = 6  # of them for how long it is lost
 _SEPARATOR = "\x1f"
 _PROGRAM = re.compile(r"(^|; )(bay|docker)(?= (?!-H |-c ))")
 _bound: ContextVar[Station | None] = ContextVar("station", default=None)
@@ -130,11 +131,19 @@ class Station:
     def _since(self) -> Cell:
         """The host's cell in a row that is only remembered: since when."""
         since = text.span(time.monotonic() - self.heard)
-        return ((self.name[: COLUMN.limit - 6], "bad"), (f" ✕ {since}", "bad"))
+        return ((self.name[: WIDEST - SINCE], "bad"), (f" ✕ {since}", "bad"))
 
     def mark(self, identifier: str) -> str:
         """An object's id as the id of its row."""
         return f"{self.name}{_SEPARATOR}{identifier}"
+
+
+def column(stations: Sequence[Station]) -> Column:
+    """The column of the hosts' names: what the longest needs, and how long one of them is lost."""
+    gone = any(one.gone for one in stations)
+    longest = max((len(one.name) for one in stations), default=0)
+    least = min(WIDEST, max(6, longest + SINCE if gone else longest))
+    return Column("host", "HOST", least, max(least, 14))
 
 
 def plain(row_id: str) -> str:

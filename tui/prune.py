@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from ..host.errors import NotFoundError
@@ -27,6 +28,12 @@ class Waste:
     items: list[tuple[str, str, int]]
     at_first: bool
     lost: str = ""
+
+    @property
+    def called(self) -> str:
+        """The title, in the singular for one."""
+        plural = r"(container|image|network|volume)s\b"
+        return re.sub(plural, r"\1", self.title) if len(self.items) == 1 else self.title
 
     @property
     def size(self) -> int:

@@ -152,8 +152,9 @@ def with_options(deed: Deed, chosen: dict[str, bool]) -> Deed:
         for one in deed.steps
     ]
     flags = "".join({"force": " -f", "v": " -v"}.get(name, "") for name in on)
-    verb, _, rest = deed.command.partition(" rm ")
-    command = f"{verb} rm{flags} {rest}" if rest and flags else deed.command
+    parts = deed.command.split("; ") if flags else []  # of several hosts a command each
+    flagged = (part.replace(" rm ", f" rm{flags} ", 1) for part in parts)
+    command = "; ".join(flagged) if parts else deed.command
     return Deed(deed.title, steps, command, undo=deed.undo)
 
 

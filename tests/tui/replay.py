@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from bayplan.client.hosts import Host
 from bayplan.tui.app import BayApp
 from bayplan.tui.dialing import Dialer
+from bayplan.tui.fleet import Place
 from bayplan.tui.hostinfo import Figures
 
 RECORDING = Path(__file__).with_name("recording.json")
@@ -90,6 +91,14 @@ class StillDialer(Dialer):
     name = "/run/bay/bay.sock"  # type: ignore[assignment]  # a constant in place of the property
 
 
+class CalledDialer(StillDialer):
+    """One of several, by a name of its own."""
+
+    def __init__(self, replay: Replay, name: str) -> None:
+        super().__init__(Host("unix", path=str(replay.path)))
+        self.name = name  # type: ignore[misc]  # a field in place of the property
+
+
 FIGURES = Figures(
     name="harbour",
     cpus=8,
@@ -102,6 +111,16 @@ FIGURES = Figures(
     rx=0,
     tx=0,
 )
+
+
+def still_fleet(replay: Replay, theme: str = "bay-dark") -> BayApp:
+    """The app over three hosts: two that say what was recorded, the third is lost."""
+    places = [
+        Place("local", "unix:///run/bay/bay.sock", CalledDialer(replay, "/run/bay/bay.sock")),
+        Place("build1", "build1", CalledDialer(replay, "ssh://build1"), "-c"),
+        Place("edge", "tcp://edge:2376", CalledDialer(replay, "tcp://edge:2376")),
+    ]
+    return still_app(replay, theme, places=places)
 
 
 def still_app(replay: Replay, theme: str = "bay-dark", **more: Any) -> BayApp:

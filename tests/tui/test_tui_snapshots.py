@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from bayplan.tui.screens.fleet import FleetScreen
 from bayplan.tui.settings import Settings
 from bayplan.tui.widgets.logs import Logs
-from replay import Replay, still_app
+from replay import Replay, still_app, still_fleet
 from steps import app_of, connected, go_to, until
 from textual.pilot import Pilot
 
@@ -118,6 +119,48 @@ def test_dialog_theme(
 def test_theme(theme: str, size: tuple[int, int], replay: Replay, snap_compare: Any) -> None:
     app = still_app(replay, theme)
     assert snap_compare(app, terminal_size=size, run_before=ready())
+
+
+async def lose_the_third(pilot: Pilot[None]) -> None:
+    """Wait for all three hosts; the third was then lost two minutes ago."""
+    main = app_of(pilot).main
+    assert isinstance(main, FleetScreen)
+    await until(pilot, lambda: all(one.up for one in main.stations), "links", 60)
+    await until(pilot, lambda: all(one.model.samples for one in main.stations), "samples", 60)
+    lost = main.stations[2]
+    for worker in [one for one in pilot.app.workers if one.group == "feed"]:
+        worker.cancel()  # nobody tries to reach it again
+    lost.model.link, lost.model.trouble = "lost", "Cannot connect to the engine: no route to host"
+    lost.heard -= 130
+    main._heard(lost, "link")
+
+
+def fleet_ready(*keys: str) -> Before:
+    """Three hosts, the last one lost; then `keys`."""
+
+    async def before(pilot: Pilot[None]) -> None:
+        await lose_the_third(pilot)
+        await pilot.press(*keys)
+        logs = app_of(pilot).main.detail.query_one(Logs)
+        await until(pilot, lambda: logs.note == "No output yet.", "the log", 60)
+        await pilot.pause(0.1)
+
+    return before
+
+
+@pytest.mark.parametrize(
+    ("theme", "size"),
+    [*(("bay-dark", size) for size in SIZES), ("bay-light", SIZES[1]), ("bay-ansi", SIZES[0])],
+    ids=lambda part: part if isinstance(part, str) else f"{part[0]}x{part[1]}",
+)
+def test_hosts(theme: str, size: tuple[int, int], replay: Replay, snap_compare: Any) -> None:
+    app = still_fleet(replay, theme)
+    assert snap_compare(app, terminal_size=size, run_before=fleet_ready())
+
+
+def test_hosts_dialog(replay: Replay, snap_compare: Any) -> None:
+    app = still_fleet(replay)
+    assert snap_compare(app, terminal_size=(80, 24), run_before=fleet_ready("at"))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (50, 12)], ids=lambda size: f"{size[0]}x{size[1]}")

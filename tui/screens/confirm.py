@@ -8,7 +8,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Checkbox, Label
 
-from ..verbs import Deed
+from ..verbs import Deed, with_options
 from ..widgets.field import Toggle
 
 
@@ -35,7 +35,7 @@ class Confirm(ModalScreen[dict[str, bool] | None]):
                 yield Label(deed.detail, markup=False, classes="detail")
             for name, label, on in deed.options:
                 yield Toggle(label, on, id=f"option-{name}")
-            yield Label(f"$ {deed.command}", markup=False, classes="command")
+            yield Label("", markup=False, classes="command")
             with Horizontal(classes="buttons"):
                 yield Button(f"[u]Y[/]es, {deed.title.lower()}", id="yes", compact=True)
                 yield Button("[u]N[/]o", id="no", compact=True)
@@ -43,6 +43,15 @@ class Confirm(ModalScreen[dict[str, bool] | None]):
     def on_mount(self) -> None:
         """No is what the enter key means at first."""
         self.query_one("#no").focus()
+        self._show_command()
+
+    def on_checkbox_changed(self) -> None:
+        """Another switch is another command."""
+        self._show_command()
+
+    def _show_command(self) -> None:
+        command = with_options(self._deed, self._chosen()).command
+        self.query_one(".command", Label).update(f"$ {command}")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click or enter on a button."""
@@ -51,13 +60,15 @@ class Confirm(ModalScreen[dict[str, bool] | None]):
         else:
             self.action_no()
 
-    def action_yes(self) -> None:
-        """Go ahead with the switches as they are."""
-        chosen = {
+    def _chosen(self) -> dict[str, bool]:
+        return {
             name: self.query_one(f"#option-{name}", Checkbox).value
             for name, _, _ in self._deed.options
         }
-        self.dismiss(chosen)
+
+    def action_yes(self) -> None:
+        """Go ahead with the switches as they are."""
+        self.dismiss(self._chosen())
 
     def action_no(self) -> None:
         """Leave everything as it is."""

@@ -161,6 +161,7 @@ class FleetScreen(MainScreen):
         station, here = self.station, self._here
         if kind == "link":
             self._show_link()
+            self._fit_hosts()
             for one in LISTS:
                 self._fill(one)
         elif kind == "samples":
@@ -215,18 +216,29 @@ class FleetScreen(MainScreen):
             names = ", ".join(one.name for one in lost)
             banner.update(escape(f"{len(lost)} of {len(self.stations)} hosts: {names}; @ says why"))
         self.query_one(HostLine).refresh()
+        if self.has_class("-wide"):
+            self.query_one(FleetPanel).measured()
 
     # --- rows
 
     def _every_column(self, kind: str) -> Sequence[Column]:
         first, *rest = super()._every_column(kind)
-        return (first, fleet.COLUMN, *rest)
+        return (first, fleet.column(self.stations), *rest)
 
     def _sort_keys(self, kind: str) -> Sequence[str]:
         return (*super()._sort_keys(kind), "host")
 
     def _fitting(self, kind: str, wanted: list[str] | None) -> list[Column]:
         return super()._fitting(kind, [*wanted, "host"] if wanted else None)
+
+    def _fit_hosts(self) -> None:
+        """Give the hosts' column the width it needs: how long one is lost is seen, too."""
+        column = fleet.column(self.stations)
+        for kind in LISTS:
+            if column not in self._columns[kind]:
+                shown = [column if one.key == "host" else one for one in self._columns[kind]]
+                self._columns[kind] = shown
+                self.table(kind).set_columns(shown)
 
     def _seen(self) -> list[Station]:
         return [one for one in self.stations if self.scope in ("", one.name) and not one.dismissed]

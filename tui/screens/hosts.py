@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
@@ -16,6 +17,8 @@ from ...host.errors import BayError
 from ..fleet import Station
 from ..tabs import engine_name
 from ..widgets.fleet import running
+
+WIDTH = 44  # columns of what is said of a host
 
 
 class Hosts(ModalScreen[str | None]):
@@ -40,7 +43,7 @@ class Hosts(ModalScreen[str | None]):
         """Two lines per host: how it is, and where or why not."""
         with Vertical(classes="dialog menu hosts") as box:
             box.border_title = "Hosts"
-            box.border_subtitle = "↵ only this one · a all · r tries again · d dismisses · esc"
+            box.border_subtitle = "↵ this one · a all · r retry · d drop · esc"
             yield OptionList(
                 Option(self._all(), id="all"),
                 *(Option(self._about(one), id=f"host-{n}") for n, one in enumerate(self._stations)),
@@ -71,11 +74,12 @@ class Hosts(ModalScreen[str | None]):
         alive, every = running(station)
         engine = engine_name(station.model.version) if station.model.version else ""
         facts = f"{engine} · {alive} of {every} run" if engine else ""
-        second = station.reason or station.place.address
+        second = station.reason or station.dialer.name
+        indented = textwrap.indent(textwrap.fill(second, WIDTH), " " * 4)
         return Content.assemble(
             (f"{glyph} {station.name}", f"${tone}"),
             (f"  {word}{shown}  ", "$ink"),
-            (f"{facts}\n    {second}", "$dim"),
+            (f"{facts}\n{indented}", "$dim"),
         )
 
     def _chosen(self) -> Station | None:

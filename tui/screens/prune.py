@@ -38,7 +38,7 @@ class Prune(ModalScreen[list[Waste] | None]):
                 yield Label("Nothing is unused: there is nothing to remove.", markup=False)
             for waste in self._wastes:
                 count = len(waste.items)
-                label = f"{count:3} {waste.title}"
+                label = f"{count:3} {waste.called}"
                 if waste.size:
                     label += f" · {size(waste.size, 1000)}"
                 yield Toggle(label, waste.at_first, id=f"waste-{waste.key}")

@@ -88,11 +88,11 @@ class FleetPanel(HostPanel):
         lines: Lines = []
         for one in self._stations[: max(1, height // 2 - 1)]:
             glyph, word, tone = one.health
-            head: list[Span] = [(f"{glyph} ", tone), (f"{one.name[:16]:16} ", "bright")]
+            head: list[Span] = [(f"{glyph} ", tone), (f"{one.name[:12]:12} ", "bright")]
             if one.up and word != "slow":
                 lines.append([*head, *_sums(one)])
             else:
-                lines.append([*head, (f"{word}: {one.reason}"[: max(0, width - 19)], tone)])
+                lines.append([*head, (f"{word}: {one.reason}"[: max(0, width - 15)], tone)])
         rest = len(self._stations) - len(lines)
         if rest > 0:
             lines.append([(f"and {rest} more: @ shows all", "dim")])
