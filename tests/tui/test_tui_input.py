@@ -114,15 +114,24 @@ sys.exit(run(parse_host(sys.argv[1])))
 """
 FAILING = """
 from bayplan.tui.screens.main import MainScreen
-def measure(self):
+from bayplan.tui.widgets.table import Table
+def measure(self, *more):
     raise RuntimeError("made to fail")
 async def serve(self):
     measure(self)
-MainScreen.{} = {}
+{} = {}
 """
 
 
-@pytest.mark.parametrize(("name", "by"), [("_measure", "measure"), ("_serve", "serve")])
+@pytest.mark.parametrize(
+    ("name", "by"),
+    [
+        ("MainScreen._measure", "measure"),
+        ("MainScreen._serve", "serve"),
+        ("MainScreen.compose", "measure"),
+        ("Table.render_line", "measure"),
+    ],
+)
 def test_a_failure_of_the_screen_is_one_sentence(
     replay: Replay, tmp_path: Path, name: str, by: str
 ) -> None:
