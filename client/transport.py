@@ -134,15 +134,24 @@ def ssh_target(host: Host) -> list[str]:
 def ssh_argv(host: Host, options: Sequence[str] = ()) -> list[str]:
     """The command that reaches the engine of `host`: its own `bay` passes the bytes on.
 
-    Of an option that is there twice ssh takes the first, so those of `options`.
+    Where there is none, docker or podman do: their engines are seen without a bay there. Of an
+    option that is there twice ssh takes the first, so those of `options`.
     """
     import shlex
 
     argv = ["ssh", "-T", *options, "-o", "ConnectTimeout=30"]
-    remote = ["bay"]
-    if host.path:
-        remote += ["-H", shlex.quote(f"unix://{host.path}")]
-    return [*argv, *ssh_target(host), *remote, "engine", "dial-stdio"]
+    place = shlex.quote(f"unix://{host.path}") if host.path else ""
+    ours = f"exec bay {place and f'-H {place} '}engine dial-stdio"
+    script = (
+        f"if command -v bay >/dev/null 2>&1; then {ours};"
+        f" elif command -v docker >/dev/null 2>&1;"
+        f" then exec docker {place and f'-H {place} '}system dial-stdio;"
+        f" elif command -v podman >/dev/null 2>&1;"
+        f" then exec podman {place and f'--url {place} '}system dial-stdio;"
+        f" fi; {ours}"
+    )
+    # Whatever the user's login shell is.
+    return [*argv, *ssh_target(host), "sh", "-c", shlex.quote(script)]
 
 
 def open_ssh(host: Host, options: Sequence[str] = (), stderr: int | None = None) -> Link:
@@ -181,5 +190,5 @@ def _ssh_failure(process: subprocess.Popen[bytes]) -> str:
     if code == 255:
         return "ssh failed; what it said is above"
     if code == 127:
-        return "the other host has no command `bay` in its PATH for commands over ssh"
-    return f"`bay engine dial-stdio` there ended with {code}" if code else ""
+        return "the other host has no `bay`, `docker` or `podman` in its PATH for commands over ssh"
+    return f"what passes the bytes on there ended with {code}" if code else ""

@@ -67,7 +67,7 @@ class Dialled:
         if words:
             self._said = words[-1]
         if "not found" in self._said and "bay" in self._said:
-            self._said = "it has no command `bay` in its PATH for commands over ssh"
+            self._said = "it has no `bay`, `docker` or `podman` in its PATH for commands over ssh"
 
 
 def _shared(host: Host) -> list[str]:

@@ -83,15 +83,24 @@ def test_a_terminal_over_ssh(remote: Remote, program: str | Path) -> None:
 
 
 def test_what_is_wrong_with_ssh_is_said(remote: Remote) -> None:
-    """No server, a socket that is not there, a host without bay: a sentence each."""
+    """No server, a socket that is not there, a host without any program for it: a sentence each."""
     done = remote.run("ps", address="ssh://127.0.0.1:1")
     assert done.returncode == 1 and b"ssh failed; what it said is above" in done.stderr
     done = remote.run("ps", address=f"ssh://127.0.0.1:{remote.server.port}/nowhere.sock")
     assert done.returncode == 1 and b"Cannot connect to the engine" in done.stderr
-    (remote.server.folder / "programs/bay").rename(remote.server.folder / "programs/away")
+    programs = remote.server.folder / "programs"
+    (programs / "bay").rename(programs / "away")
+    link = (programs / "docker").readlink()
     try:
+        # docker, or podman, passes the bytes on.
+        assert remote.run("ps").returncode == 0
+        (programs / "docker").unlink()
+        (programs / "docker").write_text("#!/bin/sh\nexit 127\n")
+        (programs / "docker").chmod(0o755)
         done = remote.run("ps")
     finally:
-        (remote.server.folder / "programs/away").rename(remote.server.folder / "programs/bay")
-    assert done.returncode == 1 and b"has no command `bay`" in done.stderr
+        (programs / "away").rename(programs / "bay")
+        (programs / "docker").unlink()
+        (programs / "docker").symlink_to(link)
+    assert done.returncode == 1 and b"no `bay`, `docker` or `podman`" in done.stderr
     assert b"Traceback" not in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from bayplan.client.hosts import Host, Tls, default_host, parse_host
 from bayplan.client.transport import ssh_argv
@@ -56,7 +58,13 @@ def test_text_and_host_are_the_same() -> None:
 def test_ssh_runs_the_far_bay() -> None:
     host = parse_host("ssh://me@far:2222/run/o'x.sock")
     argv = ssh_argv(host)
-    assert argv[-6:] == ["far", "bay", "-H", "'unix:///run/o'\"'\"'x.sock'", "engine", "dial-stdio"]
+    assert argv[-4:-1] == ["far", "sh", "-c"]
+    (script,) = shlex.split(argv[-1])
+    place = "'unix:///run/o'\"'\"'x.sock'"
+    assert f"exec bay -H {place} engine dial-stdio; elif" in script
+    assert f"exec docker -H {place} system dial-stdio" in script, "where there is no bay"
+    assert f"exec podman --url {place} system dial-stdio" in script
+    assert "exec bay engine dial-stdio" in ssh_argv(parse_host("ssh://far"))[-1]
     assert argv[argv.index("--") + 1] == "far", "options end before the host's name"
     assert argv[argv.index("-l") + 1] == "me"
     assert argv[argv.index("-p") + 1] == "2222"

@@ -80,7 +80,7 @@ def test_deeds_of_several_hosts_are_parted_again() -> None:
 def test_the_first_of_ssh_s_options_counts() -> None:
     argv = ssh_argv(parse_host("ssh://me@far:22"), ("-o", "ConnectTimeout=10"))
     assert argv.index("ConnectTimeout=10") < argv.index("ConnectTimeout=30")
-    assert argv[-4:] == ["far", "bay", "engine", "dial-stdio"]
+    assert argv[argv.index("--") + 1] == "far" and "bay engine dial-stdio" in argv[-1]
 
 
 def test_hosts_come_from_options_contexts_and_settings(
