@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Cell = tuple[str, str]  # SGR parameters and a character; "" in a wide character's second column
 NEAR = 5  # equal cells between two changed ones that cost less than moving the cursor
+SHORT = 48  # characters of the longest text whose cells are kept
 _UNKNOWN: Cell = ("?", "?")
 
 
@@ -165,7 +166,8 @@ def cells_of(strip: Iterable[Any], system: ColorSystem) -> list[Cell]:
         if control:
             continue
         codes = style._make_ansi_codes(system) if style else ""
-        if (narrow := _narrow(text, codes)) is not None:
+        narrow = _kept(text, codes) if len(text) <= SHORT else _narrow(text, codes)
+        if narrow is not None:
             cells += narrow
             continue
         for character in text:
@@ -179,12 +181,15 @@ def cells_of(strip: Iterable[Any], system: ColorSystem) -> list[Cell]:
     return cells
 
 
-@lru_cache(maxsize=4096)
 def _narrow(text: str, codes: str) -> tuple[Cell, ...] | None:
     """The cells of a text each of whose characters is one column wide, None where one is not."""
     if text.isascii() or all(cell_len(character) == 1 for character in text):
         return tuple([(codes, character) for character in text])
     return None
+
+
+# Long texts are lines of logs, each of which is drawn once.
+_kept = lru_cache(maxsize=1024)(_narrow)
 
 
 class NarrowUpdate(CompositorUpdate):
