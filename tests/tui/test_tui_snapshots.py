@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -131,7 +132,9 @@ async def lose_the_third(pilot: Pilot[None]) -> None:
     for worker in [one for one in pilot.app.workers if one.group == "feed"]:
         worker.cancel()  # nobody tries to reach it again
     lost.model.link, lost.model.trouble = "lost", "Cannot connect to the engine: no route to host"
-    lost.heard -= 130
+    lost.heard = time.monotonic() - 121
+    for one in main.stations[:2]:
+        one.heard = time.monotonic() + 3600  # not silent, however long a busy machine takes
     main._heard(lost, "link")
 
 
