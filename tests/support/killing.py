@@ -29,6 +29,8 @@ from .waiting import wait_until
 WORK = ("pull", "unpack", "commit", "rmi", "prune", "load", "snapshot")
 # Layers large enough for a process of their own (storage/unpackers.py).
 LAYERS, FILES, SIZE = 4, 100, 24_000
+# Folders of what the container writes, and snapshots of it.
+KEPT = 4
 # Seconds between two pieces of a download: a network that is no loopback.
 PACE = 0.003
 
@@ -120,7 +122,12 @@ class Killing:
         if what == "prune":
             self.commit()
         elif what in ("commit", "snapshot"):
-            self._write(f"file{self.kills}")
+            self._write(f"file{self.kills % KEPT}")
+        if what == "snapshot":
+            # Hundreds of kills are not to fill the disk.
+            path = "/bay/containers/killing/snapshots"
+            for one in self.engine.api("GET", path).json()[:-KEPT]:
+                self.engine.api("DELETE", f"{path}/{one['Id']}")
         work: dict[str, Callable[[], None]] = {
             "pull": lambda: self.pull(second),
             "unpack": lambda: self.pull(second),
