@@ -77,8 +77,9 @@ class Child:
         self._spec = make()
         self._log = os.memfd_create("log")
         self._pid, pid = os.pipe()
-        theirs = {_SPEC: _memory(self._spec), _PID: pid}
+        theirs = {_PID: pid}
         try:
+            theirs[_SPEC] = _memory(self._spec)
             theirs[0], self._stdin = os.pipe() if self._input else (_nowhere(), -1)
             for stream in (1, 2):
                 if stream in self._streams:
@@ -111,7 +112,12 @@ class Child:
         finally:
             for fd in copies.values():
                 os.close(fd)
-        self._pidfd = os.pidfd_open(self._process)
+        try:
+            self._pidfd = os.pidfd_open(self._process)
+        except OSError:  # no descriptor is left for it
+            os.kill(self._process, signal.SIGKILL)
+            os.waitpid(self._process, 0)
+            raise
         with contextlib.suppress(ProcessLookupError):  # it has ended
             cgroups.move_to_root(self._process)
 
@@ -128,11 +134,12 @@ class Child:
         if not log.strip():
             return 0
         args = self._spec["args"]
-        # The kernel's own words first: crun has fewer.
-        await offload(
-            commandcheck.check, self._rootfs, args, self._spec["env"], self._spec["cwd"], "exec"
-        )
-        raise explain(log, "", args, "exec")
+        error = explain(log, "", args, "exec")
+        if error.code in (126, 127):
+            # What is wrong with the command, in Docker's words, of which crun has fewer.
+            env, cwd = self._spec["env"], self._spec["cwd"]
+            await offload(commandcheck.check, self._rootfs, args, env, cwd, "exec")
+        raise error
 
     async def _told(self) -> int:
         """What comes through the pipe of the pid; 0 at its end."""
