@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..host.errors import BayError, InvalidError, NoSpaceError
+from ..host.files import unlink
 from ..host.threads import offload
 from ..storage.images import Image
 from ..storage.reference import Reference
@@ -208,14 +209,13 @@ class _Transfer:
     async def layer(self, diff_id: str, descriptor: Descriptor) -> None:
         """Have the layer here, whole; Docker's messages tell how."""
         name = descriptor.short
-        store = self._pulls.store
-        if await offload(store.layers.has, diff_id):
+        if await offload(self._is_here, diff_id, descriptor):
             self._report.say("Already exists", name)
             return
         if self._lanes.locked():
             self._report.say("Waiting", name)
         async with self._lanes, self._pulls.alone(diff_id):
-            if await offload(store.layers.has, diff_id):
+            if await offload(self._is_here, diff_id, descriptor):
                 self._report.say("Already exists", name)
                 return
             download = self._download(descriptor)
@@ -230,6 +230,14 @@ class _Transfer:
                 await self._bring(diff_id, download)
             download.discard()
             self._report.say("Pull complete", name)
+
+    def _is_here(self, diff_id: str, descriptor: Descriptor) -> bool:
+        """Whether the layer is; an attempt that ended right behind it has left its bytes."""
+        store = self._pulls.store
+        if not store.layers.has(diff_id):
+            return False
+        unlink(store.blobs.partial(descriptor.digest))
+        return True
 
     def _download(self, descriptor: Descriptor) -> Download:
         meter = self._report.meter("Downloading", descriptor.short, descriptor.size)

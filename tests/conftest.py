@@ -12,6 +12,10 @@ from support import images
 from support.engine import EngineProcess, need_root
 from support.registry import Registry
 
+# The size of the terminal that the tests are run in: a screen in one of its own would believe it.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 PRIVILEGED = ("integration", "compat")
 
 # A busy machine is no failure: hypothesis gives each example 200 ms by default.

@@ -35,10 +35,6 @@ REFUSED = {
     **dict.fromkeys(
         ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"), "only of Windows"
     ),
-    **dict.fromkeys(
-        ("allow", "annotation", "attest", "builder", "cache-to", "provenance", "sbom"),
-        "of buildx's builders",
-    ),
     **dict.fromkeys(("checkpoint", "checkpoint-dir"), "no checkpoints"),
     **dict.fromkeys(("config-from", "config-only"), "no configuration-only networks"),
     **dict.fromkeys(

@@ -102,9 +102,13 @@ async def test_a_pull_brings_the_image_and_says_so_like_docker(
 async def test_layers_already_here_are_not_fetched(
     puller: Puller, registry: Registry, busybox_image: str
 ) -> None:
+    """And bytes that an attempt left which ended right behind the layer go."""
     await puller.pull(busybox_image)
     other = copy(registry, busybox_image, "test/copy", "again", {"author": "someone else"})
+    layer = manifest_of(registry, busybox_image)["layers"][0]
+    puller.store.blobs.partial(layer["digest"]).write_bytes(b"its bytes")
     await puller.pull(other)
+    assert puller.partials() == []
     assert "Already exists" in puller.statuses
     assert "Downloading" not in puller.statuses
     assert puller.statuses[-1] == f"Status: Downloaded newer image for {other}"
