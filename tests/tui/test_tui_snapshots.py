@@ -143,7 +143,8 @@ def fleet_ready(*keys: str) -> Before:
 
     async def before(pilot: Pilot[None]) -> None:
         await lose_the_third(pilot)
-        await pilot.press(*keys)
+        # The row that came first keeps the cursor, whichever host answered first.
+        await pilot.press("home", *keys)
         logs = app_of(pilot).main.detail.query_one(Logs)
         await until(pilot, lambda: logs.note == "No output yet.", "the log", 60)
         await pilot.pause(0.1)

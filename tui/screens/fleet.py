@@ -316,6 +316,7 @@ class FleetScreen(MainScreen):
         old = self.query_one(f"#{self._pane(before)}", Detail)
         new = self.query_one(f"#{self._pane(station)}", Detail)
         self._here = station
+        self.query_one(HostLine).refresh()
         tab = old.tab
         old.show(self.kind, "")  # its log is followed no longer
         old.display, new.display = False, True
