@@ -48,14 +48,21 @@ async def _environment(source: Source, target: str) -> Any:
 
 
 async def _events(source: Source, target: str) -> Any:
-    now = datetime.now().timestamp()
-    query: dict[str, Any] = {
-        "since": "0",
-        "until": str(int(now) + 1),
-        "filters": {"container": [target]},
-    }
-    async with source.lines("/events", **query) as lines:
-        return [event async for event in lines]
+    found: list[Any] = []
+    # podman stops at `until` even where it has not read all of its log: a busy one finds nothing
+    # in the first second.
+    for ahead in (1, 3):
+        until = int(datetime.now().timestamp()) + ahead
+        query: dict[str, Any] = {
+            "since": "0",
+            "until": str(until),
+            "filters": {"container": [target]},
+        }
+        async with source.lines("/events", **query) as lines:
+            found = [event async for event in lines]
+        if found:
+            break
+    return found
 
 
 def _processes(reply: Json, now: float) -> list[Row]:
