@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from collections import deque
 
 # A session this far behind makes the reader stop, until it has caught up to half.
@@ -93,7 +94,7 @@ class Session:
         self._ready.set()
 
 
-class Output:
+class Output(ABC):
     """The streams of one process, through one descriptor or several.
 
     Who knows what these are says so: `_packet`, `write`, `end_input`, `resize`, `close`.
@@ -110,28 +111,28 @@ class Output:
         self._pidfd = -1
         self.ended = asyncio.Event()
 
+    @abstractmethod
     def _packet(self, source: int) -> tuple[int, bytes] | None:
         """The next of a source's output as (stream, bytes); None at its end.
 
         Raises BlockingIOError when there is none now.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _finished(self, source: int) -> None:
         """A source has come to its end."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def write(self, data: bytes) -> None:
         """Give input to the process, in the order of the calls; waits while it takes none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end_input(self) -> None:
         """`close_stdin` without waiting for input that is on its way."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def resize(self, rows: int, cols: int) -> None:
         """Set the terminal's size, where there is one; of many in a row the last is what stays."""
-        raise NotImplementedError
 
     async def close_stdin(self) -> None:
         """End the process's input, if it was started for that; else it stays open."""
@@ -248,6 +249,6 @@ class Output:
             self._reading = False
         self._drop_pidfd()
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of the process's streams; sessions end once they have read what there was."""
-        raise NotImplementedError
