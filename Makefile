@@ -15,7 +15,7 @@ check: setup
 	@dev/check.sh
 
 bench:
-	@dev/setup.sh test
+	@dev/setup.sh bench
 	@dev/bench.sh
 
 screenshots:

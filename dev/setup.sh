@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Makes .venv with the pinned dependencies and installs the system packages that are missing.
-# Argument "test" adds what only the tests use: a registry, peers, a terminal multiplexer.
+# Argument "test" adds what only the tests use: a registry, peers, a terminal multiplexer; "bench" also what `make bench`
+# compares with.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # command:package pairs; a package is installed only when its command is missing.
 needs=(runc:runc crun:crun conmon:conmon busybox:busybox-static ip:iproute2 ps:procps tini:tini)
-[ "${1:-}" = test ] && needs+=(docker-registry:docker-registry tmux:tmux skopeo:skopeo debootstrap:debootstrap
-  docker:docker.io docker-compose:docker-compose nft:nftables iptables:iptables iperf3:iperf3 vim.tiny:vim-tiny htop:htop less:less node:nodejs git:git sshd:openssh-server ssh:openssh-client openssl:openssl podman:podman)
+case "${1:-}" in test | bench) needs+=(docker-registry:docker-registry tmux:tmux skopeo:skopeo debootstrap:debootstrap
+  dockerd:docker.io docker-compose:docker-compose nft:nftables iptables:iptables iperf3:iperf3 vim.tiny:vim-tiny htop:htop less:less node:nodejs git:git sshd:openssh-server ssh:openssh-client openssl:openssl podman:podman) ;; esac
+[ "${1:-}" = bench ] && needs+=(igzip:isal zstd:zstd buildah:buildah)
 
 # `make screenshots` draws PNGs of the SVGs.
 [ "${1:-}" = screenshots ] && needs+=(rsvg-convert:librsvg2-bin)
