@@ -6,6 +6,7 @@ import os
 
 from ..host import cgroups, clock
 from . import samples
+from .blockio import Counters
 from .samples import Sample
 from .types import Container, Json
 
@@ -25,19 +26,25 @@ def nothing(container: Container) -> Json:
         "cpu_stats": _NO_CPU,
         "precpu_stats": _NO_CPU,
         "memory_stats": {},
-        "blkio_stats": _blkio([], None),
+        "blkio_stats": _blkio([], None, []),
         "storage_stats": {},
     }
 
 
-def figures(container: Container, last: Sample, before: Sample | None) -> Json:
-    """Of `last`, with the CPU time of the sample before it, if there is one."""
+def figures(
+    container: Container, last: Sample, before: Sample | None, operations: Counters
+) -> Json:
+    """Of `last`, with the CPU time of the sample before it, if there is one.
+
+    `operations` are `blockio.operations`, which no sample has.
+    """
+    none: list[Json] | None = [] if cgroups.layout().version == 1 else None
     result = {
         **_head(container),
         "read": clock.from_ns(last.time),
         "preread": clock.from_ns(before.time) if before else clock.ZERO,
         "pids_stats": _without_zero({"current": last.pids, "limit": last.pids_limit}),
-        "blkio_stats": _blkio(_block(last), [] if cgroups.layout().version == 1 else None),
+        "blkio_stats": _blkio(_block(last.block), none, _block(operations)),
         "storage_stats": {},
         "cpu_stats": _cpu(last),
         "precpu_stats": _cpu(before) if before else _NO_CPU,
@@ -89,18 +96,21 @@ def _memory(sample: Sample) -> Json:
     return result
 
 
-def _block(sample: Sample) -> list[Json]:
+def _block(counters: Counters) -> list[Json]:
     return [
         {"major": major, "minor": minor, "op": operation, "value": value}
-        for (major, minor, operation), value in sorted(sample.block.items())
+        for (major, minor, operation), value in sorted(counters.items())
     ]
 
 
-def _blkio(entries: list[Json], none: list[Json] | None) -> Json:
+def _blkio(moved: list[Json], none: list[Json] | None, operations: list[Json]) -> Json:
     """`none` is what Docker has for nothing: `[]` on cgroup v1, null elsewhere."""
-    names = ("io_serviced", "io_queue", "io_service_time", "io_wait_time", "io_merged", "io_time")
-    empty = {f"{name}_recursive": none for name in names}
-    return {"io_service_bytes_recursive": entries or none, **empty, "sectors_recursive": none}
+    names = ("io_queue", "io_service_time", "io_wait_time", "io_merged", "io_time", "sectors")
+    return {
+        "io_service_bytes_recursive": moved or none,
+        "io_serviced_recursive": operations or none,
+        **{f"{name}_recursive": none for name in names},
+    }
 
 
 def _without_zero(values: dict[str, int]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host import cgroups
+from . import blockio
 
 # What "no limit" is in v1's memory.limit_in_bytes: the largest multiple of a page.
 _UNLIMITED = 1 << 62
@@ -282,7 +283,7 @@ def _read_v1(
         memory_stat=stat,
         pids=int(reader.content("pids", "pids.current")),
         pids_limit=reader.parsed("pids", "pids.max", _limit),
-        block=reader.parsed("blkio", block, _block_v1),
+        block=reader.parsed("blkio", block, blockio.parse_v1),
         network=network,
         pressure=reader.pressure(),
     )
@@ -313,7 +314,7 @@ def _read_v2(
         memory_stat=stat,
         pids=int(reader.optional("unified", "pids.current") or 0),
         pids_limit=reader.parsed("unified", "pids.max", _limit),
-        block=reader.parsed("unified", "io.stat", _block_v2),
+        block=reader.parsed("unified", "io.stat", blockio.parse_v2),
         network=network,
         pressure=reader.pressure(),
     )
@@ -360,31 +361,6 @@ def field_of(text: bytes, key: bytes) -> int:
     """One of the `key number` lines, found without taking all apart."""
     start = (b"\n" + text).find(b"\n" + key + b" ")
     return 0 if start < 0 else int(text[start + len(key) :].split(None, 1)[0])
-
-
-def _block_v1(text: bytes) -> dict[tuple[int, int, str], int]:
-    """`8:0 Read 4096` lines."""
-    result: dict[tuple[int, int, str], int] = {}
-    for line in text.decode("ascii").splitlines():
-        fields = line.split()
-        if len(fields) == 3 and fields[1] in ("Read", "Write"):
-            major, _, minor = fields[0].partition(":")
-            result[int(major), int(minor), fields[1].lower()] = int(fields[2])
-    return result
-
-
-def _block_v2(text: bytes) -> dict[tuple[int, int, str], int]:
-    """`8:0 rbytes=4096 wbytes=0 …` lines."""
-    result: dict[tuple[int, int, str], int] = {}
-    for line in text.decode("ascii").splitlines():
-        device, *fields = line.split()
-        major, _, minor = device.partition(":")
-        for entry in fields:
-            key, _, value = entry.partition("=")
-            if key in ("rbytes", "wbytes"):
-                operation = "read" if key == "rbytes" else "write"
-                result[int(major), int(minor), operation] = int(value)
-    return result
 
 
 def read_network(pid: int) -> dict[str, dict[str, int]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..host.errors import InvalidError
 from ..host.threads import offload
-from . import dockerstats, history, samples
+from . import blockio, dockerstats, history, samples
 from .context import cgroup_path
 from .history import Point
 from .options import Options
@@ -287,7 +287,9 @@ class Stats:
             track.take(samples.system_cpu(), _inside(wanted))
         if track is None or track.last is None or not container.state.running:
             return dockerstats.nothing(container)
-        return dockerstats.figures(container, track.last, None if alone else track.before)
+        before = None if alone else track.before
+        operations = blockio.operations(track.wanted.cgroup)
+        return dockerstats.figures(container, track.last, before, operations)
 
 
 def _network_of(container: Container) -> str:

@@ -337,7 +337,8 @@ def test_stats_have_the_same_names_and_kinds(
 ) -> None:
     """null, [] and {} told apart; of the kernel's memory.stat ours passes more lines on."""
     for docker in (theirs.docker, engine.docker):
-        docker("run", "-d", "--name", "bsd-a", IMAGE, "sleep", "600")
+        write = "dd if=/dev/zero of=/written bs=64k count=1 conv=fsync && exec sleep 600"
+        docker("run", "-d", "--name", "bsd-a", IMAGE, "sh", "-c", write)
         if state == "stopped":
             docker("kill", "bsd-a")
             docker("wait", "bsd-a")
@@ -348,9 +349,6 @@ def test_stats_have_the_same_names_and_kinds(
             value = request(socket, "GET", f"/v1.41/containers/bsd-a/stats?{query}").json()
             memory = value["memory_stats"]
             memory["stats"] = {k: v for k, v in memory.get("stats", {}).items() if k == "cache"}
-            # Which devices were read from is chance.
-            block = value["blkio_stats"]
-            block["io_service_bytes_recursive"] = (block["io_service_bytes_recursive"] or [])[:0]
             found.append(shape(value))
         return list(differences(*found))
 

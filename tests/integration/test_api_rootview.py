@@ -124,14 +124,15 @@ def test_what_is_not_there_is_said(root: Path) -> None:
 
 
 def test_volumes_are_seen_and_leave_no_mount(root: Path, volume: Path) -> None:
-    before = Path("/proc/self/mounts").read_text()
     binds = [Bind(str(volume), "/data", True), Bind(str(volume), "/new/ro", False)]
     with RootView(root, binds) as view:
         assert set(archive(view, "/data")) == {"data", "data/inside"}
         put(view, "/data", packed(made=b"x"))
         with pytest.raises(BayError, match="Read-only file system"):
             put(view, "/new/ro", packed(made=b"x"))
-        assert Path("/proc/self/mounts").read_text() == before
+        # This namespace has the root's own tmpfs alone; of engines beside this test anything.
+        mounts = Path("/proc/self/mounts").read_text()
+        assert [line.split()[1] for line in mounts.splitlines() if str(root) in line] == [str(root)]
     assert (volume / "made").read_bytes() == b"x"
     assert list((root / "data").iterdir()) == []
 
