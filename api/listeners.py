@@ -121,7 +121,7 @@ def _address(text: str, rest: str) -> tuple[str, int]:
     name, colon, port = rest.rpartition(":")
     if not colon or port.endswith("]"):
         name, port = rest, str(TLS_PORT)
-    if not port.isdigit() or int(port) > 65535:
+    if not port.isdecimal() or int(port) > 65535:
         raise InvalidError(f"cannot listen on {text}: {port!r} is no port number")
     name = name.removeprefix("[").removesuffix("]")
     return name or "0.0.0.0", int(port)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..host.acceptor import Acceptor
-from ..host.errors import BayError, NoSpaceError, sentence
+from ..host.errors import BayError, InvalidError, NoSpaceError, sentence
 from . import replies, versions
 from .call import Call
 from .hijack import Hijacked
@@ -124,6 +124,9 @@ class Server:
             if found is None:
                 return replies.failure("page not found", 404)
             route, places = found
+            if "%00" in request.raw_path:
+                # The kernel's strings end there: in a name or a path it can mean nothing.
+                raise InvalidError("a NUL byte (%00) is in the request's path or parameters")
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 request.writer.output_size = 0

@@ -220,6 +220,8 @@ def check(value: Any, shape: Shape, field: str = "") -> None:
             _fold(value, shape)
         for key, item in value.items():
             known = shape.get(key) or shape.get("*")
+            if "\0" in key:
+                raise InvalidError(f"invalid JSON: a name in {field or 'the body'} has a NUL byte")
             if known is not None:
                 check(item, known, f"{field}.{key}" if field else key)
 
@@ -236,8 +238,16 @@ def _primitive(value: Any, shape: str, field: str) -> None:
     fits = isinstance(value, _PRIMITIVES[shape])
     if isinstance(value, bool) and shape != "bool":  # Python's bool is an int
         fits = False
+    if shape == "int64" and fits and not -1 << 63 <= value < 1 << 63:
+        place = f" field {field}" if field else ""
+        raise InvalidError(
+            f"invalid JSON: cannot unmarshal number {value} into{place} of type int64"
+        )
     if not fits:
         _refuse(value, shape, field)
+    if isinstance(value, str) and "\0" in value:
+        # The kernel's strings end there: in a path or a variable it can mean nothing.
+        raise InvalidError(f"invalid JSON: field {field} has a NUL byte")
     if isinstance(value, list):
         check(value, _TEXTS, field)
 

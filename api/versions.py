@@ -11,7 +11,7 @@ OLDEST = "1.24"
 def parse(text: str) -> tuple[int, ...]:
     """`1.41` -> (1, 41). Raises InvalidError for what is no version."""
     parts = text.split(".")
-    if not all(part.isdigit() for part in parts):
+    if not all(part.isdecimal() for part in parts):
         raise InvalidError(f"invalid API version: {text}")
     return tuple(int(part) for part in parts)
 

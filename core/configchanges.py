@@ -218,7 +218,7 @@ def _healthcheck(config: Json, text: str, scope: Scope) -> None:
         key = _HEALTH_FLAGS.get(name)
         if key is None:
             raise InvalidError(f"unknown flag: {name}")
-        if key == "Retries" and not value.isdigit():
+        if key == "Retries" and not value.isdecimal():
             raise InvalidError(f'strconv.ParseInt: parsing "{value}": invalid syntax')
         health[key] = int(value) if key == "Retries" else duration(value)
         text = text.strip()

@@ -30,6 +30,8 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
 _NAMES = ("hostname", "hosts", "resolv.conf")
+# More than any of them has that the engine wrote.
+_LONGEST = 4 << 20
 
 
 def write(container: Container, options: Options) -> None:
@@ -135,15 +137,24 @@ def _has_ipv6(container: Container) -> bool:
 
 
 def _in_place(path: Path, text: str) -> None:
-    if files.read_text(path, "") != text or not path.exists():
+    if _content(path) != text.encode():
         path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
 
 
+def _content(path: Path) -> bytes | None:
+    """What the file has, None without one. Cut: a container can make it terabytes of zeros."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LONGEST)
+    except FileNotFoundError:
+        return None
+
+
 def _write_resolv_conf(bundle: Path, text: str) -> None:
     path, mark = bundle / "resolv.conf", bundle / "resolv.conf.hash"
-    present = files.read_text(path, "")
-    if present and hashlib.sha256(present.encode()).hexdigest() != files.read_text(mark, ""):
+    present = _content(path)
+    if present and hashlib.sha256(present).hexdigest() != files.read_text(mark, ""):
         return
     _in_place(path, text)
     mark.write_text(hashlib.sha256(text.encode()).hexdigest(), encoding="ascii")

@@ -14,6 +14,8 @@ _FALSE = frozenset({"0", "false", "False", "FALSE", "f", "F"})
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+# The seconds of a time, at most; Python's floats and numbers end as well.
+_LONGEST, _DIGITS = 1e11, 12
 _PART_OF_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d))?)?$")
 
 Filters = dict[str, list[str]]
@@ -115,9 +117,9 @@ def until_ns(text: str) -> int:
     parts = _DURATION.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text:
         length = sum(float(number) * _UNITS[unit] for number, unit in parts)
-        return time.time_ns() - int(length * 1e9)
+        return time.time_ns() - int(min(length, _LONGEST) * 1e9)
     whole, _, decimals = text.partition(".")
-    if whole.isdigit() and (not decimals or decimals.isdigit()):
+    if whole.isdecimal() and len(whole) <= _DIGITS and (not decimals or decimals.isdecimal()):
         return int(whole) * 1_000_000_000 + int(decimals[:9].ljust(9, "0"))
     try:
         return clock.to_ns(_PART_OF_TIME.sub(_complete, text))

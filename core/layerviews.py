@@ -148,7 +148,7 @@ class LayerViews:
 
 def _position(image: Image, layer: str) -> int:
     """The place in `diff_ids` of what the user named."""
-    if layer.isdigit() and len(layer) < 6:
+    if layer.isdecimal() and len(layer) < 6:
         steps = layered_steps(image)
         number = int(layer)
         if number < len(steps) and steps[number][1] is not None:

@@ -281,7 +281,7 @@ def signal_number(name: str) -> int:
     Raises InvalidError for one Linux does not have.
     """
     text = name.strip().upper().removeprefix("SIG")
-    if text.isdigit() and 0 < int(text) <= 64:
+    if text.isdecimal() and len(text) < 3 and 0 < int(text) <= 64:
         return int(text)
     base, plus, more = text.partition("+")
     try:

@@ -37,7 +37,7 @@ def select(
         if health not in _HEALTH:
             raise InvalidError(f"invalid filter 'health={health}': use one of {', '.join(_HEALTH)}")
     for code in wanted.get("exited", []):
-        if not code.lstrip("-").isdigit():
+        if not code.lstrip("-").isdecimal():
             raise InvalidError(f"invalid filter 'exited={code}': not a number")
     ports = {key: _port_set(key, wanted.get(key, [])) for key in ("publish", "expose")}
     if filtering.flag(wanted, "is-task"):

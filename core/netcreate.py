@@ -142,5 +142,7 @@ def _check_bridge(state: NetState, link: str, key: str, found: LinkFacts | None)
 
 
 def _check_mtu(given: dict[str, str]) -> None:
-    if given.get(MTU) and not (given[MTU].isdigit() and 68 <= int(given[MTU]) <= 65535):
+    if given.get(MTU) and not (
+        given[MTU].isdecimal() and len(given[MTU]) < 6 and 68 <= int(given[MTU]) <= 65535
+    ):
         raise InvalidError(f"invalid MTU {given[MTU]!r}: a number from 68 to 65535")

@@ -149,6 +149,6 @@ def _numbers(root: int, path: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for line in data.decode(errors="replace").splitlines():
         parts = line.split(":")
-        if len(parts) > 2 and parts[2].isdigit():
+        if len(parts) > 2 and parts[2].isdecimal() and len(parts[2]) < 20:
             found.setdefault(int(parts[2]), parts[0])
     return found

@@ -127,5 +127,5 @@ def _address(server: tuple[str, int]) -> tuple[int, tuple[str, int] | tuple[str,
         return socket.AF_INET, (address, port)
     number = 0
     if scope:
-        number = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
+        number = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope)
     return socket.AF_INET6, (address, port, 0, number)

@@ -129,7 +129,7 @@ async def logs(call: Call) -> web.StreamResponse:
 
 def _tail(text: str) -> int | None:
     """`all`, nothing and what is no number mean every line, as in moby."""
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 @route("GET", "/containers/{id}/stats", streaming=True)

@@ -21,7 +21,7 @@ class Mode:
 
     def apply(self, mode: int, is_folder: bool) -> int:
         """The permission bits that a file of `mode` gets."""
-        if self.text.isdigit():
+        if self.text.isdecimal():
             return int(self.text, 8)
         for clause in self.text.split(","):
             match = _CLAUSE.fullmatch(clause)
@@ -33,7 +33,7 @@ class Mode:
 
 def parse_mode(text: str) -> Mode:
     """Read `755`, `0644`, `u=rwX,go=rX`. Raises InvalidError."""
-    if text.isdigit():
+    if text.isdecimal():
         if len(text) <= 5 and set(text) <= set("01234567") and int(text, 8) <= 0o7777:
             return Mode(text)
     elif text and all(_CLAUSE.fullmatch(clause) for clause in text.split(",")):

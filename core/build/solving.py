@@ -253,7 +253,7 @@ class Solver:
             diff_ids = (await self._await_stage(stage)).diff_ids
             what = f"stage {name}"
         else:
-            if name.isdigit():
+            if name.isdecimal():
                 raise NotFoundError(
                     f"invalid from flag value {name}: there is no such stage before"
                 )

@@ -61,7 +61,7 @@ class Plan:
         for stage in self.stages[:before]:
             if stage.name == name.lower():
                 return stage.index
-        if name.isdigit() and int(name) < before:
+        if name.isdecimal() and int(name) < before:
             return int(name)
         return None
 
@@ -215,7 +215,7 @@ def _target(stages: list[Stage], target: str) -> int:
     for stage in stages:
         if stage.name == target.lower():
             return stage.index
-    if target.isdigit() and int(target) < len(stages):
+    if target.isdecimal() and int(target) < len(stages):
         return int(target)
     known = ", ".join(stage.name for stage in stages if stage.name) or "none has a name"
     raise InvalidError(f'target stage "{target}" could not be found; the stages are: {known}')

@@ -39,7 +39,7 @@ def seconds(retry_after: str | None) -> float | None:
     """The wait that a Retry-After header asks for: a number, or an HTTP date; None without one."""
     if not retry_after:
         return None
-    if retry_after.strip().isdigit():
+    if retry_after.strip().isdecimal():
         return float(retry_after)
     try:
         moment = email.utils.parsedate_to_datetime(retry_after)

@@ -72,3 +72,7 @@ def test_until_takes_durations_and_times() -> None:
     assert filters.until_ns("1970-01-01T00:00:01Z") == 10**9
     with pytest.raises(InvalidError):
         filters.until_ns("yesterday")
+    assert filters.until_ns("9" * 400 + "h") < 0
+    for text in ("9" * 5000, "²"):
+        with pytest.raises(InvalidError):
+            filters.until_ns(text)

@@ -33,6 +33,12 @@ def test_what_dockers_clients_send_passes(body: Any) -> None:
         ({"Cmd": [["a"]]}, "cannot unmarshal array into field Cmd of type string"),
         ({"HostConfig": []}, "cannot unmarshal array into field HostConfig of type object"),
         (
+            {"HostConfig": {"Memory": 1 << 63}},
+            "number 9223372036854775808 into field HostConfig.Memory of type int64",
+        ),
+        ({"HostConfig": {"Binds": ["/a\0b:/c"]}}, "field HostConfig.Binds has a NUL byte"),
+        ({"Volumes": {"/a\0b": {}}}, "a name in Volumes has a NUL byte"),
+        (
             {"HostConfig": {"Memory": True}},
             "cannot unmarshal bool into field HostConfig.Memory of type int64",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,19 @@ def test_a_file_edited_in_the_container_is_left_alone(
     assert (bundle / "hosts").read_text().endswith("172.20.0.3\tbox\n")
     assert (bundle / "hosts").stat().st_ino == inode
     assert (bundle / "hostname").read_text() == "box\n"
+
+
+def test_a_container_that_grows_its_files_costs_nothing(tmp_path: Path) -> None:
+    """It may write to them: terabytes of zeros, which are a hole on the disk, are not read."""
+    options, one = Options(root=tmp_path), container(tmp_path, BRIDGE, NetworkMode="bridge")
+    etcfiles.write(one, options)
+    whole = {name: (tmp_path / name).read_text() for name in ("hosts", "hostname", "resolv.conf")}
+    for name in whole:
+        os.truncate(tmp_path / name, 1 << 40)
+    etcfiles.write(one, options)
+    assert (tmp_path / "hosts").read_text() == whole["hosts"]
+    assert (tmp_path / "hostname").read_text() == whole["hostname"]
+    assert (tmp_path / "resolv.conf").stat().st_size == 1 << 40  # edited, so it is left alone
 
 
 def test_sharing_a_network_is_sharing_the_files(tmp_path: Path) -> None:
