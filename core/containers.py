@@ -340,7 +340,7 @@ class Containers:
         hold = pause and container.state.status == "running"
         if hold:
             try:
-                await self._lifecycle.pause(container)
+                await self._lifecycle.pause(container, hold=True)
             except BayError:
                 # It may have ended by itself: then nothing is left to hold still.
                 if process.is_alive(container.state.pid, container.state.pid_started):

@@ -249,12 +249,18 @@ class Lifecycle:
             live.keep = False
         self._context.emit(container, "restart")
 
-    async def pause(self, container: Container) -> None:
-        """Freeze every process. Raises ConflictError unless it is running."""
+    async def pause(self, container: Container, hold: bool = False) -> None:
+        """Freeze every process. Raises ConflictError unless it is running.
+
+        `hold`: only while the engine does something with it, so that one that starts lets it go on.
+        """
         async with self._context.live(container).lock:
             if container.state.status == "paused":
                 raise ConflictError(f"Container {container.id} is already paused")
             self._check_running(container)
+            container.phase = "held" if hold else ""
+            if hold:
+                await self._context.roster.save(container)
             await self._context.runtime.pause(container.id)
             container.state.status = "paused"
             await self._context.roster.save(container)
@@ -266,7 +272,7 @@ class Lifecycle:
             if container.state.status != "paused":
                 raise ConflictError(f"Container {container.id} is not paused")
             await self._context.runtime.resume(container.id)
-            container.state.status = "running"
+            container.state.status, container.phase = "running", ""
             await self._context.roster.save(container)
         self._context.emit(container, "unpause")
 

@@ -90,6 +90,9 @@ async def _has_started(context: Context, container: Container) -> bool:
 async def _adopt(context: Context, lifecycle: Lifecycle, container: Container) -> None:
     live, state = context.live(container), container.state
     status = await context.runtime.status(container.id)
+    if status == "paused" and container.phase == "held":
+        await context.runtime.resume(container.id)
+        status = "running"
     state.status = "paused" if status == "paused" else "running"
     state.started = state.started or time.time_ns()
     container.phase = ""

@@ -38,7 +38,7 @@ class ContainerSnapshots:
         container = self._context.roster.find(ref)
         hold = container.state.status == "running" and pause
         if hold:
-            await self._lifecycle.pause(container)
+            await self._lifecycle.pause(container, hold=True)
         try:
             async with self._context.live(container).lock:
                 _check_still(container)

@@ -57,7 +57,8 @@ class Container:
     restart_count: int = 0
     # The user stopped it: no restart policy brings it back before the engine is started anew.
     user_stopped: bool = False
-    # "starting" while a start is under way, so that a restarted engine undoes or completes it.
+    # "starting" while a start is under way, "held" while it is paused for a commit or a snapshot:
+    # so that a restarted engine undoes or completes it.
     phase: str = ""
     # The boot in which it was last started: after another one its process is gone for certain.
     boot: str = ""

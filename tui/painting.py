@@ -8,6 +8,7 @@ equal is skipped, the cursor moves to what is not, and colours are named only wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ Cell = tuple[str, str]  # SGR parameters and a character; "" in a wide character
 NEAR = 5  # equal cells between two changed ones that cost less than moving the cursor
 SHORT = 48  # characters of the longest text whose cells are kept
 _UNKNOWN: Cell = ("?", "?")
+# What a terminal acts on: names of files, labels and commands are whatever their makers wrote. rich
+# lays them out as nothing.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Painter:
@@ -160,12 +164,14 @@ def _split(codes: str) -> tuple[str, str, str]:
 
 
 def cells_of(strip: Iterable[Any], system: ColorSystem) -> list[Cell]:
-    """The cells of a strip's segments."""
+    """The cells of a strip's segments, without what a terminal would act on."""
     cells: list[Cell] = []
     for text, style, control in strip:
         if control:
             continue
         codes = style._make_ansi_codes(system) if style else ""
+        if not text.isprintable():
+            text = _CONTROL.sub("", text)
         narrow = _kept(text, codes) if len(text) <= SHORT else _narrow(text, codes)
         if narrow is not None:
             cells += narrow

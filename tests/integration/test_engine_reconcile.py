@@ -169,6 +169,32 @@ def test_an_interrupted_rm_keeps_anonymous_volumes(box: tuple[EngineProcess, str
         engine.bay("volume", "rm", volume, check=True)
 
 
+@pytest.mark.parametrize("verb", ["commit", "snapshot"])
+def test_killed_while_it_holds_a_container_still(box: tuple[EngineProcess, str], verb: str) -> None:
+    """What a commit or a snapshot paused runs on; what the user paused stays paused."""
+    engine, image = box
+    script = "truncate -s 2G /large; touch /ready; exec sleep 1000"
+    held = engine.bay("run", "-d", "--name", "held", image, "sh", "-c", script, check=True)
+    engine.bay("run", "-d", "--name", "paused", image, "sleep", "1000", check=True)
+    engine.bay("pause", "paused", check=True)
+    ready = engine.root / "snapshots" / held.stdout.strip() / "diff/ready"
+    wait_until(ready.exists, "its file")
+    pid = engine.pid
+    argv = {"commit": ["commit", "held", "new"], "snapshot": ["snapshot", "create", "held"]}[verb]
+    work = subprocess.Popen(
+        [str(BAY), "-H", engine.host, *argv],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=engine.environment,
+    )  # fmt: skip
+    wait_until(lambda: engine.inspect("held")["State"]["Paused"], "the pause", every=0)
+    engine.kill9(pid)
+    work.wait(timeout=30)
+    engine.start()
+    assert engine.inspect("held")["State"]["Status"] == "running"
+    assert engine.bay("exec", "held", "true").returncode == 0
+    assert engine.inspect("paused")["State"]["Status"] == "paused"
+    engine.remove_containers()
+
+
 def test_killed_at_random_moments_of_every_verb(box: tuple[EngineProcess, str]) -> None:
     """The next engine finds a state that is one, and every verb works on it again."""
     engine, image = box

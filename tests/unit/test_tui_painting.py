@@ -39,6 +39,15 @@ def test_a_part_of_a_line_is_what_a_cut_strip_shows(seed: int) -> None:
     assert set(painter._lines[0][: first + 3]) <= {("?", "?")}
 
 
+@pytest.mark.parametrize("text", ["a\x1b]0;title\x07b", "é\x9b2J", "\x1b[31mx\r\n", "x\u202ey"])
+def test_what_a_terminal_would_act_on_is_not_written(text: str) -> None:
+    """A file in a container may have any name."""
+    strip = Strip([Segment(text)])
+    cells = cells_of(strip, SYSTEM)
+    assert "".join(character for _, character in cells).isprintable()
+    assert len(cells) == strip.cell_length
+
+
 def test_what_the_terminal_shows_already_is_not_written() -> None:
     strip = Strip([Segment("load ", STYLES[1]), Segment("0.10")])
     painter, console = Painter(), Console(color_system="truecolor")
