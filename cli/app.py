@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ..client.client import Client
@@ -11,9 +10,13 @@ from ..host.errors import InvalidError
 from ..host.light import TYPE_CHECKING, Any, cached_property
 
 if TYPE_CHECKING:
+    import os
+
     from .config import Config
     from .contexts import Contexts
     from .flags import Parsed
+else:
+    from ..host import lightos as os
 
 
 class App:

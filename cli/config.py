@@ -5,11 +5,14 @@ Holds credentials (`auths`), the chosen context, default formats and the detach 
 
 from __future__ import annotations
 
-import os
-
 from ..host import quickjson
 from ..host.errors import InvalidError
-from ..host.light import Any
+from ..host.light import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+else:
+    from ..host import lightos as os
 
 Json = dict[str, Any]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
-from ..host.light import Iterable
+from ..host.light import TYPE_CHECKING, Iterable
 from .flags import UsageError
+
+if TYPE_CHECKING:
+    import os
+else:
+    from ..host import lightos as os
 
 
 def read_file(path: str, pass_on: bool) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import os
 import sys
 
 from ..client.client import Client
@@ -18,11 +17,14 @@ from .streams import Pump
 from .terminal import DEFAULT_KEYS, RawMode, Resizer, parse_keys, size_of
 
 if TYPE_CHECKING:
+    import os
     import signal
     from _queue import SimpleQueue
     from types import FrameType
 else:
     import _signal as signal  # what `signal` wraps in enums, which are slow to import
+
+    from ..host import lightos as os
 
 # What a process gets for reasons of its own, or can't be caught, is not passed on.
 _NOT_PASSED = {

@@ -5,7 +5,6 @@ Nothing slow is imported here: `bay ps` in a script or a prompt has to answer at
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ..host.errors import BayError
@@ -16,7 +15,11 @@ from .errors import CodedError, TerminalError, engine_sentence
 from .flags import Parsed, UsageError, many, parse, switch, text
 
 if TYPE_CHECKING:
+    import os
+
     from .app import App
+else:
+    from ..host import lightos as os
 
 GLOBAL_FLAGS = (
     switch("debug", "Show the whole traceback of an error", "D"),

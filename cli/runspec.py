@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
-from ..host.light import Any
+from ..host.light import TYPE_CHECKING, Any
 from . import envfile, limits, mounts, ports
 from .flags import Parsed, UsageError
+
+if TYPE_CHECKING:
+    import os
+else:
+    from ..host import lightos as os
 
 Json = dict[str, Any]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from ..client.frames import STDERR
 from ..client.session import Session
+from ..host.light import TYPE_CHECKING
 from .terminal import DetachKeys
+
+if TYPE_CHECKING:
+    import os
+else:
+    from ..host import lightos as os
 
 _CHUNK = 32 * 1024
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from ..host.light import Sequence, TextIO
+from ..host.light import TYPE_CHECKING, Sequence, TextIO
+
+if TYPE_CHECKING:
+    import os
+else:
+    from ..host import lightos as os
 
 # Docker's: a column is at least this wide, and columns are this far apart.
 _MIN_WIDTH = 10

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import _thread
-import os
 
 from ..host.errors import InvalidError
 from ..host.light import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
+    import os
     import signal
     from _queue import SimpleQueue
     from types import FrameType
 else:
     import _signal as signal  # what `signal` wraps in enums, which are slow to import
+
+    from ..host import lightos as os
 
 DEFAULT_KEYS = "ctrl-p,ctrl-q"
 

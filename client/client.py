@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import os
 
 from ..host import quickjson
 from ..host.light import TYPE_CHECKING, Any, Iterator, Mapping
@@ -14,8 +13,11 @@ from .transport import Link, connect
 
 if TYPE_CHECKING:
     import _socket
+    import os
 
     from .session import Session
+else:
+    from ..host import lightos as os
 
 Json = dict[str, Any]
 

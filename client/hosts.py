@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from ..host.errors import InvalidError
-from ..host.light import NamedTuple
+from ..host.light import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import os
+else:
+    from ..host import lightos as os
 
 DEFAULT_RUN_ROOT = "/run/bay"
 DEFAULT_PORT = 2375

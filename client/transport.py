@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import _socket
-import os
 
 from ..host.light import TYPE_CHECKING, Sequence
 from .errors import UnreachableError
 from .hosts import Host, Tls
 
 if TYPE_CHECKING:
+    import os
     import socket
     import ssl
     import subprocess
 
     from ..host.tlscarrier import TlsCarrier
+else:
+    from ..host import lightos as os
 
 CONNECT_TIMEOUT = 30.0  # seconds
 

@@ -8,6 +8,8 @@ with what an interpreter has loaded anyway.
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -38,26 +40,55 @@ class Finder:
 def install():
     sys.meta_path.append(Finder)
 '''
-SCRIPT = """#!{python}
+# -S: without site, whose start is a third of Python's own. What it would put on the path (the
+# site-packages, and what their .pth files name) is written out, and bayplan is its working tree.
+# -P: beside this script are no modules. Children start by sys.executable, with site again.
+SCRIPT = """#!{python} -PS
 import sys
+from _frozen_importlib import ModuleSpec, module_from_spec
+from posix import environ
+if b"COVERAGE_PROCESS_START" in environ:
+    import site
+    site.main()
+sys.prefix = sys.exec_prefix = {prefix!r}
+sys.path += {path!r}
+spec = ModuleSpec("bayplan", None, is_package=True)
+spec.submodule_search_locations.append({tree!r})
+sys.modules["bayplan"] = module_from_spec(spec)
 from bayplan.cli.main import main
 if __name__ == "__main__":
     sys.exit(main())
 """
+# What the kernel reads of a first line (BINPRM_BUF_SIZE, linux/binfmts.h); it has no quotes either.
+LONGEST = 255
+
+
+def added() -> list[str]:
+    """What `site` puts on the path of this interpreter."""
+    code = "import sys; print(*sys.path, sep='\\n')"
+    bare = subprocess.run(
+        [sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True
+    )
+    return [path for path in sys.path if path not in bare.stdout.splitlines()]
 
 
 def main() -> None:
     """Rewrite what pip has just written; without it, leave everything alone."""
     for path in Path(sysconfig.get_path("purelib")).glob("__editable___bayplan_*_finder.py"):
-        text = path.read_text()
-        if "_EditableFinder" not in text:
-            continue
-        (line,) = (one for one in text.splitlines() if one.startswith("MAPPING"))
+        (line,) = (one for one in path.read_text().splitlines() if one.startswith("MAPPING"))
         mapping = ast.literal_eval(line.partition("= ")[2])
-        path.write_text(FINDER.format(mapping=mapping))
-        script = Path(sysconfig.get_path("scripts")) / "bay"
-        script.write_text(SCRIPT.format(python=sys.executable))
-        print("made the start of .venv/bin/bay quick")
+        texts = {path: FINDER.format(mapping=mapping)}
+        if " " not in sys.executable and len(f"#!{sys.executable} -PS") <= LONGEST:
+            script = Path(sysconfig.get_path("scripts")) / "bay"
+            tree = os.fspath(Path(__file__).resolve().parent.parent)
+            texts[script] = SCRIPT.format(
+                python=sys.executable, prefix=sys.prefix, path=added(), tree=tree
+            )
+        changed = [place for place, text in texts.items() if place.read_text() != text]
+        for place in changed:
+            place.write_text(texts[place])
+        if changed:
+            print("made the start of .venv/bin/bay quick")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ twice what Python itself needs. Type checkers see the real names; what runs is b
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Iterable, Iterator, Mapping, Sequence
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import contextlib
@@ -18,6 +16,14 @@ if TYPE_CHECKING:
     suppress = contextlib.suppress
 else:
     Any = BinaryIO = TextIO = object
+
+    class _Alias:
+        """Stands for a generic class in the names of types, which nobody asks at run time."""
+
+        def __class_getitem__(cls, _):
+            return cls
+
+    Callable = Iterable = Iterator = Mapping = Sequence = _Alias
 
     class _Fields(type):
         """Makes a tuple with names of a class's annotated fields, as `typing.NamedTuple` does."""
