@@ -26,6 +26,7 @@ from .netlive import NetLive
 from .netmodel import Network, PortRow
 from .netnames import Names
 from .netstate import NetState, Roster
+from .netturn import choosing
 from .options import Options
 from .types import Container, Json
 
@@ -68,11 +69,12 @@ class Networks:
         self._stack.callback(self._joining.claims.close)
         self.live = NetLive(self._state, self._kernel, self._roster)
         self._stack.callback(self.live.close)
-        for network in await offload(
-            netdefaults.missing, self._state, self._options, self._kernel.host
-        ):
-            await self._save(network)
-        await self._kernel.setup(self._bridges(), self._rows())
+        async with choosing():
+            for network in await offload(
+                netdefaults.missing, self._state, self._options, self._kernel.host
+            ):
+                await self._save(network)
+            await self._kernel.setup(self._bridges(), self._rows())
         # Two programs of some 10 ms each, in nobody's way.
         self._allowing = asyncio.ensure_future(self._allow())
         self._stack.push_async_callback(asyncio.wait, [self._allowing])
@@ -180,7 +182,7 @@ class Networks:
 
     async def create(self, body: Json) -> Json:
         """Docker's `NetworkCreate`: {"Id", "Warning"}. See `netcreate.build` for the errors."""
-        async with self._creating:
+        async with self._creating, choosing():
             network = await offload(
                 netcreate.build,
                 self._state,

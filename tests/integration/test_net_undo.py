@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from bayplan.core import ipam
 from bayplan.host.errors import BayError
 from bayplan.netns import bridge
 from bayplan.netns.namespace import Namespace
 from bayplan.netns.netlink import Netlink
 from support.leaks import links, mounts, tables
-from support.network import Harbour, free_port, free_subnet, ports
+from support.network import Harbour, ports
+from support.ports import free_port, free_subnet
 
 
 @pytest.fixture
@@ -43,6 +45,28 @@ async def test_containers_that_start_together_get_addresses_of_their_own(harbour
     assert len(chosen) == 20
     await asyncio.gather(*(harbour.networks.leave(it.id) for it in made))
     assert rows(harbour) == []
+
+
+async def test_engines_that_choose_at_the_same_moment_get_subnets_of_their_own(
+    harbour: Harbour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though they begin to look at the same one: the second sees the route of the first."""
+    choose = ipam.free_subnet
+    monkeypatch.setattr(ipam, "free_subnet", lambda taken, seed: choose(taken, "the same"))
+    other = Harbour(tmp_path / "other")
+    await other.open()
+    try:
+        for number in range(4):
+            body = {"Name": f"net{number}"}
+            await asyncio.gather(*(it.networks.create(body) for it in (harbour, other)))
+        subnets = [
+            network["IPAM"]["Config"][0]["Subnet"]
+            for it in (harbour, other)
+            for network in await it.networks.list({"driver": ["bridge"]})
+        ]
+        assert len(subnets) == len(set(subnets)) == 10
+    finally:
+        await other.purge()
 
 
 @pytest.mark.parametrize("yields", [1, 2, 4, 8, 16])
@@ -109,7 +133,7 @@ async def test_restarts_and_reconnections_at_once_meet_nothing_of_the_last(
         await harbour.networks.connect("blue", one, {})
         await harbour.networks.disconnect("blue", one)
         with harbour.listen(one) as server:
-            connect = lambda: socket.create_connection((str(subnet[9]), 80), 5)  # noqa: E731
+            connect = lambda: socket.create_connection((str(subnet[9]), 80), 60)  # noqa: E731
             with harbour.inside(two, connect) as client, server.accept()[0] as accepted:
                 client.sendall(b"ahoy")
                 assert accepted.recv(16) == b"ahoy"

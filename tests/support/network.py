@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 import socket
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,9 +13,7 @@ from bayplan.core.networks import Networks
 from bayplan.core.options import Options
 from bayplan.core.types import Container
 from bayplan.host.errors import NotFoundError
-from bayplan.netns import bridge
 from bayplan.netns.namespace import Namespace
-from bayplan.netns.netlink import Netlink
 from bayplan.storage.db import Database
 
 T = TypeVar("T")
@@ -128,35 +124,3 @@ def ports(**bindings: str) -> Json:
         host, _, port = value.rpartition(":")
         result[f"{key[3:]}/{key[:3]}"] = [{"HostIp": host, "HostPort": port}]
     return result
-
-
-def free_port() -> int:
-    """A port of this host that nobody has, of any protocol and address; chosen by chance.
-
-    Below the ephemeral ones, which the kernel gives to whoever connects meanwhile.
-    """
-    while True:
-        port = 10_000 + secrets.randbelow(22_000)
-        with contextlib.ExitStack() as stack:
-            try:
-                for family, any_address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                        made = stack.enter_context(socket.socket(family, kind))
-                        if family == socket.AF_INET6:
-                            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                        made.bind((any_address, port))
-            except OSError:
-                continue
-            return port
-
-
-def free_subnet(*avoid: IPv4Network) -> IPv4Network:
-    """A /24 this host has no route to, chosen by chance: other runs choose theirs meanwhile."""
-    host = Netlink()
-    taken = {*bridge.routed_networks(host), *avoid}
-    host.close()
-    while True:
-        base = f"10.{64 + secrets.randbelow(128)}.{secrets.randbelow(256)}.0/24"
-        subnet = IPv4Network(base)
-        if not any(subnet.overlaps(other) for other in taken if other.version == 4):
-            return subnet
