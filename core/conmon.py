@@ -27,7 +27,7 @@ LOCK = "conmon.lock"
 # What a former run of the same container left; conmon refuses to overwrite some of it.
 _STALE = ("exit", "oom", "pidfile", "conmon.pid", "oci.log", "attach", "ctl", "winsz")
 # conmon lets its lock go a moment before it is gone, and after the exit file is there.
-_LOCK_SECONDS = 5.0
+_LOCK_SECONDS = 20.0
 
 
 @dataclass(frozen=True)

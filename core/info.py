@@ -177,7 +177,7 @@ def _os_release() -> dict[str, str]:
 
 @functools.cache
 def _conmon_version(path: str) -> str:
-    first = process.run([path, "--version"], timeout=5).stdout.partition("\n")[0]
+    first = process.run([path, "--version"], timeout=30).stdout.partition("\n")[0]
     return first.rpartition(" ")[2]
 
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
-# A cgroup whose last process has just died stays busy until the kernel has reaped it.
-_BUSY_SECONDS = 2.0
+# A cgroup whose last process has just died stays busy until the kernel has reaped it; one that is
+# killed while it writes to a busy disk dies when that is done.
+_BUSY_SECONDS = 20.0
 _PAUSE = 0.001
 
 

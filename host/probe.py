@@ -86,7 +86,7 @@ def find_program(name: str) -> str | None:
 
 def _version_of(path: str) -> str:
     """First line of `path --version`; empty when it does not run."""
-    done = process.run([path, "--version"], timeout=5)
+    done = process.run([path, "--version"], timeout=30)
     lines = (done.stdout or done.stderr).splitlines()
     return lines[0].strip() if done.code == 0 and lines else ""
 
