@@ -199,6 +199,8 @@ SCRIPTS = {
     "events": """
         since=$(date +%s.%N); docker volume create bsd-vol
         docker run -d --name bsd-a -l k=v -v bsd-vol:/v $IMAGE sleep 600; docker exec bsd-a true
+        until docker events --since $since --until $(date +%s.%N) -f event=exec_die | grep -q .
+        do :; done  # told a moment after the client has ended
         docker pause bsd-a; docker unpause bsd-a; docker rename bsd-a bsd-b
         docker kill -s HUP bsd-b
         docker update --cpu-shares 100 bsd-b; docker cp bsd-b:/bin/busybox . ; docker cp . bsd-b:/
@@ -311,7 +313,7 @@ def test_the_same_commands_the_same_output(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         text = done.stdout.replace(str(folder), "<folder>").replace(os.fspath(theirs.socket), "")
@@ -354,6 +356,6 @@ def test_stats_have_the_same_names_and_kinds(
 
     # The figures of a container's first moment are chance, there and here.
     try:
-        wait_until(lambda: not wrong(), "the same names and kinds", timeout=60)
+        wait_until(lambda: not wrong(), "the same names and kinds", timeout=240)
     except AssertionError as error:
         raise AssertionError(f"{error}: {wrong()}") from None

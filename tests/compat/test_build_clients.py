@@ -34,7 +34,7 @@ def kitchen(engine: EngineProcess, busybox_image: str, tmp_path: Path) -> Kitche
 @pytest.fixture
 def py(engine: EngineProcess) -> Iterator[docker.DockerClient]:
     """docker-py."""
-    client = docker.DockerClient(base_url=engine.host, timeout=60)
+    client = docker.DockerClient(base_url=engine.host, timeout=240)
     yield client
     client.close()
 
@@ -47,7 +47,7 @@ def run(
     return subprocess.run(
         [program, "-H", kitchen.engine.host, "build", *words, str(kitchen.folder)],
         env={**kitchen.engine.environment, **environment},
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_a_call_of_buildkit_s_is_refused_in_words(engine: EngineProcess) -> None
         return len(payload).to_bytes(3, "big") + head + payload
 
     with socket.socket(socket.AF_UNIX) as link:
-        link.settimeout(30)
+        link.settimeout(120)
         link.connect(str(engine.socket))
         link.sendall(
             b"POST /grpc HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import programs
 from support.engine import EngineProcess
+from support.waiting import wait_until
 
 Compose = Callable[..., str]
 
@@ -55,7 +56,7 @@ def compose(engine: EngineProcess, busybox_image: str, tmp_path: Path) -> Iterat
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{argv}\n{done.stdout}{done.stderr}\n{engine.tail(20)}"
@@ -82,7 +83,9 @@ def test_two_services_from_up_to_down(engine: EngineProcess, compose: Compose) -
         ("web", "running"),
         ("client", "running"),
     }
-    assert "client-1  | got served" in compose("logs", "--no-color", "client")
+    # It runs, which is what was waited for; what it says comes when it has been served.
+    log = lambda: compose("logs", "--no-color", "client")  # noqa: E731
+    wait_until(lambda: "client-1  | got served" in log(), "the client's word")
     assert compose("exec", "-T", "client", "cat", "/data/index.html") == "served\n"
     assert compose("exec", "-T", "client", "sh", "-c", "echo $WORD") == "given\n"
     assert compose("port", "web", "80").startswith("127.0.0.1:")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.engine import EngineProcess
+from support.waiting import wait_until
 
 Compose = Callable[..., str]
 PROJECT = "cmone"
@@ -56,7 +57,7 @@ def compose(engine: EngineProcess, busybox_image: str, tmp_path: Path) -> Iterat
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=180,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 0, f"{argv}\n{done.stdout}{engine.tail(20)}"
@@ -80,7 +81,8 @@ def test_up_again_recreate_scale_down(
     compose("up", "-d")
     first = ids(engine)
     assert first.keys() == {f"{PROJECT}_web_1", f"{PROJECT}_client_1"}
-    assert "client_1  | WORD hello" in compose("logs", "--no-color", "client")
+    log = lambda *words: compose("logs", "--no-color", *words, "client")  # noqa: E731
+    wait_until(lambda: "client_1  | WORD hello" in log(), "the client's word")
     assert re.search(r"web_1 .*Up \(healthy\) +127\.0\.0\.1:\d+->80/tcp", compose("ps"))
 
     assert compose("up", "-d").count("is up-to-date") == 2
@@ -103,7 +105,7 @@ def test_up_again_recreate_scale_down(
     changed = ids(engine)
     assert changed[f"{PROJECT}_web_1"] == second[f"{PROJECT}_web_1"]
     assert changed[f"{PROJECT}_client_1"] != second[f"{PROJECT}_client_1"]
-    assert "CHANGED hello" in compose("logs", "--no-color", "--tail", "1", "client")
+    wait_until(lambda: "CHANGED hello" in log("--tail", "1"), "the new client's word")
 
     compose("restart", "--timeout", "0", "client")
     compose("stop", "--timeout", "0")

@@ -72,10 +72,11 @@ def test_run_on_a_terminal(engine: EngineProcess, image: str) -> None:
     arguments = ("run", "-it", "--name", "shell", image, "sh")
     with engine.docker_terminal(*arguments, rows=30, columns=100) as terminal:
         terminal.wait_for("# ")
-        terminal.line("stty size")
-        terminal.wait_for("30 100")
-        terminal.line("touch /here")
-        terminal.wait_for("# ")
+        # An older docker tells the size after the start.
+        terminal.line("until stty size | grep '^30'; do :; done")
+        terminal.wait_for("30 100\r\n")
+        terminal.line("touch /here; echo do''ne")
+        terminal.wait_for("done\r\n")
         terminal.send(b"\x10\x11")  # ctrl-p ctrl-q
         assert terminal.wait() == 0
     assert engine.inspect("shell")["State"]["Running"]
@@ -190,7 +191,7 @@ def test_published_port(engine: EngineProcess, image: str) -> None:
         import urllib.request
 
         try:
-            with urllib.request.urlopen(f"http://{place}/", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{place}/", timeout=30) as answer:
                 return str(answer.read().decode())
         except (urllib.error.URLError, ConnectionError):
             return ""
@@ -236,7 +237,9 @@ def test_stats_top_and_events(engine: EngineProcess, image: str) -> None:
     form = ("--no-stream", "--format", "{{.Name}} {{.PIDs}} {{.MemUsage}}")
     stats = engine.docker("stats", *form, "busy", check=True).stdout.split()
     assert stats[:2] == ["busy", "1"] and stats[2] != "0B"
-    assert "sleep 99" in engine.docker("top", "busy", check=True).stdout
+    top = lambda: engine.docker("top", "busy", check=True).stdout  # noqa: E731
+    # A start is answered before the runtime has become the program.
+    wait_until(lambda: "sleep 99" in top(), "its program")
     engine.docker("rm", "-f", "busy", check=True)
     until = engine.api("GET", "/info").json()["SystemTime"]
     argv = ("events", "--since", since, "--until", until, "--filter", "container=busy")
@@ -287,7 +290,7 @@ def test_a_megabyte_through_both_ways(engine: EngineProcess, image: str) -> None
             input=data,
             capture_output=True,
             env=engine.environment,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         assert (done.stdout == data, done.stderr, done.returncode) == (True, b"apart\n", 0)

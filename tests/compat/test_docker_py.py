@@ -22,7 +22,7 @@ PREFIX = "py-"
 @pytest.fixture(scope="module")
 def client(engine: EngineProcess) -> Iterator[Any]:
     """A client that negotiates its version, as most programs make it."""
-    made = docker.DockerClient(base_url=engine.host, timeout=30)
+    made = docker.DockerClient(base_url=engine.host, timeout=240)
     yield made
     made.close()
 
@@ -87,7 +87,8 @@ def test_a_container_from_create_to_remove(client: Any, image: str) -> None:
     made.reload()
     assert made.status == "paused"
     made.unpause()
-    assert any("sleep" in " ".join(row) for row in made.top()["Processes"])
+    # A start is answered before the runtime has become the program.
+    wait_until(lambda: any("sleep" in " ".join(row) for row in made.top()["Processes"]), "sleep")
     made.update(mem_limit="64m", memswap_limit="64m")
     made.rename(f"{PREFIX}other")
     made.restart(timeout=0)
@@ -152,7 +153,10 @@ def test_exec_in_every_form(client: Any, image: str) -> None:
     wait_until(lambda: made.exec_run(["ls", "/tmp/there"]).exit_code == 0, "detached exec ran")
     connection = made.exec_run(["cat"], stdin=True, socket=True).output
     connection._sock.sendall(b"typed\n")
-    assert connection._sock.recv(100) == b"\x01\0\0\0\0\0\0\x06typed\n"
+    answer = b""
+    while len(answer) < 14:
+        answer += connection._sock.recv(100)
+    assert answer == b"\x01\0\0\0\0\0\0\x06typed\n"
     connection.close()
     code, output = made.exec_run(["no-such-command"])
     assert code == 127, output
@@ -285,7 +289,7 @@ def test_events_as_they_happen(client: Any, image: str) -> None:
     listener = threading.Thread(target=listen)
     listener.start()
     client.containers.run(image, ["true"], name=f"{PREFIX}events")
-    listener.join(timeout=30)
+    listener.join(timeout=240)
     stream.close()
     assert seen == ["start", "die"]
 

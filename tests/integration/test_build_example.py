@@ -86,7 +86,7 @@ def ubuntu(engine: EngineProcess, debian_image: str, tmp_path: Path) -> Iterator
     base = Kitchen(engine, debian_image, tmp_path / "base")
     base.folder.mkdir()
     node_tree(base.folder / "node")
-    done = base.run(BASE, "-t", "ubuntu:14.04", timeout=110)
+    done = base.run(BASE, "-t", "ubuntu:14.04", timeout=240)
     assert done.returncode == 0, done.stderr
     app = Kitchen(engine, debian_image, tmp_path / "app")
     app.folder.mkdir()
@@ -102,10 +102,10 @@ def test_the_commissioned_example(ubuntu: Kitchen) -> None:
         "server.js": SERVER,
         "package.json": '{"name": "x", "version": "1.0.0", "private": true}',
     })  # fmt: skip
-    done = ubuntu.run(EXAMPLE, "-t", "commissioned", timeout=110)
+    done = ubuntu.run(EXAMPLE, "-t", "commissioned", timeout=240)
     assert done.returncode == 0, done.stderr
     assert "Setting up greet" in done.stderr
-    again = ubuntu.run(EXAMPLE, "-t", "commissioned", with_docker=True, timeout=110)
+    again = ubuntu.run(EXAMPLE, "-t", "commissioned", with_docker=True, timeout=240)
     assert again.returncode == 0 and again.stdout.count("Using cache") == 9, again.stdout
     config = ubuntu.config("commissioned")
     assert config["Cmd"] == ["node", "/src/server.js"] and set(config["ExposedPorts"]) == {
@@ -119,11 +119,11 @@ def test_the_commissioned_example(ubuntu: Kitchen) -> None:
 
     def answer() -> str:
         try:
-            with urllib.request.urlopen(f"http://{port}/hello", timeout=5) as response:
+            with urllib.request.urlopen(f"http://{port}/hello", timeout=30) as response:
                 return str(response.read().decode())
         except OSError:
             return ""
 
-    wait_until(answer, "the published port answers", timeout=30)
+    wait_until(answer, "the published port answers", timeout=240)
     assert answer() == "development /hello\n"
     assert engine.bay("exec", name, "greet", check=True).stdout == "greetings\n"

@@ -98,7 +98,7 @@ def test_named_folders_are_sent_to_an_engine_that_does_not_see_them(
     argv = ["unshare", "--mount", str(BAY), "build", "-q", "--build-context", f"o={other}"]
     done = subprocess.run(
         [*argv, str(kitchen.folder)],
-        env=kitchen.engine.environment, capture_output=True, text=True, check=False, timeout=60,
+        env=kitchen.engine.environment, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     told = kitchen.sh(done.stdout.strip(), "cd /; find m o -type f | sort")

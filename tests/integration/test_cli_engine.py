@@ -23,7 +23,7 @@ def test_one_of_many_clients_starts_the_engine(fresh_engine: Fresh) -> None:
     clients = [
         subprocess.Popen(argv, stdout=subprocess.PIPE, env=engine.environment) for _ in range(4)
     ]
-    answers = {client.communicate(timeout=60)[0] for client in clients}
+    answers = {client.communicate(timeout=240)[0] for client in clients}
     assert len(answers) == 1
     assert all(client.returncode == 0 for client in clients)
     assert str(engine.pid) in engine.bay("engine", "status", check=True).stdout
@@ -38,7 +38,7 @@ def test_an_engine_that_dies_at_once_says_why(fresh_engine: Fresh) -> None:
     engine.stop()
     environment = {**engine.environment, "BAY_ROOT": "/proc/nowhere"}
     done = subprocess.run(
-        [BAY, "ps"], capture_output=True, text=True, env=environment, check=False, timeout=60
+        [BAY, "ps"], capture_output=True, text=True, env=environment, check=False, timeout=240
     )
     assert done.returncode == 1
     assert "the engine ended at once (exit code 1): " in done.stderr
@@ -95,7 +95,7 @@ def test_ssh_reaches_the_engine_of_another_host(fresh_engine: Fresh, tmp_path: P
     def bay(*words: str, text: str | None = None) -> str:
         return subprocess.run(
             [BAY, "-H", "ssh://me@far", *words], input=text, capture_output=True, text=True,
-            env=environment, check=True, timeout=60,
+            env=environment, check=True, timeout=240,
         ).stdout  # fmt: skip
 
     assert bay("version", "-f", "{{.Server.Version}}").strip()
@@ -121,7 +121,7 @@ def test_a_socket_in_use_is_not_taken(fresh_engine: Fresh, tmp_path: Path) -> No
     def start(run_root: Path) -> str:
         argv = [BAY, "engine", "--root", tmp_path / "root", "--run-root", run_root]
         done = subprocess.run(
-            argv, capture_output=True, text=True, env=engine.environment, check=False, timeout=60
+            argv, capture_output=True, text=True, env=engine.environment, check=False, timeout=240
         )
         assert done.returncode == 1 and "Traceback" not in done.stderr
         return done.stderr.rpartition("ERROR bay: ")[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.engine import BAY, EngineProcess
-from support.network import free_subnet
+from support.ports import free_subnet
 from support.registry import Registry
 from support.waiting import wait_until
 
@@ -61,7 +61,8 @@ def test_one_container_in_detail(engine: EngineProcess, box: str) -> None:
     done = engine.bay("inspect", box, "no-such-thing")
     assert (done.returncode, json.loads(done.stdout)[0]["Name"]) == (1, f"/{box}")
     assert "No such object: no-such-thing" in done.stderr
-    assert "sleep 1000" in out(engine, "top", box)
+    # A start is answered before the runtime has become the program.
+    wait_until(lambda: "sleep 1000" in out(engine, "top", box), "its program")
     stats = json.loads(out(engine, "stats", "--no-stream", "--format", "json", box))
     assert stats["Name"] == box
     assert int(stats["PIDs"]) >= 1
@@ -79,7 +80,7 @@ def test_logs_keep_the_streams_apart(engine: EngineProcess, box: str) -> None:
         env=engine.environment,
     )  # fmt: skip
     engine.bay("kill", box, check=True)
-    assert follower.communicate(timeout=30)[0] == b"one\n"
+    assert follower.communicate(timeout=240)[0] == b"one\n"
 
 
 def test_the_life_of_a_container(engine: EngineProcess, box: str) -> None:

@@ -178,7 +178,7 @@ def test_auto_remove(engine: EngineProcess, box: Any) -> None:
     thread = threading.Thread(target=waiting)
     thread.start()
     start(engine, key)
-    thread.join(timeout=30)
+    thread.join(timeout=240)
     assert gone == [200]
     assert engine.api("GET", f"/containers/{key}/json").status == 404
     assert engine.api("GET", f"/volumes/{volume}").status == 404
@@ -231,7 +231,7 @@ def test_health_check_reports(engine: EngineProcess, box: Any) -> None:
     def status() -> str:
         return str(engine.inspect(key)["State"]["Health"]["Status"])
 
-    wait_until(lambda: status() == "healthy", "a healthy report", timeout=20)
+    wait_until(lambda: status() == "healthy", "a healthy report", timeout=240)
     assert "fine" in engine.inspect(key)["State"]["Health"]["Log"][-1]["Output"]
 
 

@@ -160,7 +160,7 @@ def test_an_interrupted_rm_keeps_anonymous_volumes(box: tuple[EngineProcess, str
             lambda g=gone, r=removing: not g.exists() or r.poll() is not None, "a step", every=0
         )
         engine.kill9(pid)
-        removing.wait(timeout=30)
+        removing.wait(timeout=240)
         engine.start()
         wait_until(
             lambda i=identifier: engine.api("GET", f"/containers/{i}/json").status == 404, "its end"
@@ -227,7 +227,7 @@ def test_killed_at_random_moments_of_every_verb(box: tuple[EngineProcess, str]) 
             os.sched_yield()
         engine.kill9(pid)
         for one in running:
-            one.wait(timeout=30)
+            one.wait(timeout=240)
         engine.start()
         for row in engine.api("GET", "/containers/json?all=1").json():
             state = engine.inspect(row["Id"])["State"]

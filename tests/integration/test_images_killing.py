@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from support.engine import EngineProcess
 from support.killing import WORK, Killing
 
 
 # Nine engines start one after another, on a busy machine too.
-@pytest.mark.timeout(400)
 def test_the_engine_may_die_at_any_moment(fresh_engine: Callable[..., EngineProcess]) -> None:
     """Images read back whole, nothing half is left, the work can be repeated, and nothing that
     was complete is fetched again. `dev/killing.py` does hundreds of these."""

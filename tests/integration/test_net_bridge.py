@@ -15,7 +15,7 @@ from bayplan.netns.firewall import Contents, Firewall
 from bayplan.netns.namespace import Namespace
 from bayplan.netns.netlink import Netlink
 from bayplan.netns.types import Attachment, Bridge, Publication
-from support.network import free_subnet
+from support.ports import free_subnet
 from support.waiting import wait_until
 
 
@@ -112,7 +112,7 @@ def talk(server: socket.socket, client: socket.socket) -> str:
         return str(accepted.getpeername()[0])
 
 
-def connect(address: str, port: int, timeout: float = 5) -> socket.socket:
+def connect(address: str, port: int, timeout: float = 60) -> socket.socket:
     return socket.create_connection((address, port), timeout)
 
 
@@ -186,8 +186,8 @@ def test_udp_is_published(lab: Lab) -> None:
     server = first.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     with server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         first.run(lambda: server.bind(("0.0.0.0", 53)))
-        client.settimeout(5)
-        server.settimeout(5)
+        client.settimeout(120)
+        server.settimeout(120)
         client.sendto(b"ahoy", ("127.0.0.1", port))
         data, peer = server.recvfrom(16)
         server.sendto(data, peer)

@@ -21,7 +21,7 @@ from bayplan.netns import bridge
 from bayplan.netns.netlink import Netlink
 from support import leaks
 from support.engine import EngineProcess
-from support.network import free_port
+from support.ports import free_port, is_bindable
 from support.privatehost import ask, at, inside, served
 from support.waiting import wait_until
 
@@ -96,7 +96,7 @@ def kill_when(engine: EngineProcess, fact: Callable[[], bool], path: str, body: 
     pid = engine.pid
     thread = threading.Thread(target=work)
     thread.start()
-    wait_until(lambda: answered.is_set() or fact(), path, timeout=60, every=0.0001)
+    wait_until(lambda: answered.is_set() or fact(), path, timeout=240, every=0.0001)
     engine.kill9(pid)
     thread.join()
 
@@ -148,5 +148,4 @@ def test_killed_while_it_publishes(engine: EngineProcess) -> None:
             assert ask(None, "127.0.0.1", port) != ""
         engine.bay("rm", "-f", "one", check=True)
         check(engine)
-        with socket.create_server(("0.0.0.0", port)):
-            pass
+        wait_until(lambda: is_bindable(port), "the port to be free")

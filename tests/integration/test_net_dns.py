@@ -17,7 +17,8 @@ from bayplan.core import etcfiles, resolvers
 from bayplan.core.types import Container
 from bayplan.netns import dnswire
 from support.leaks import links, mounts, tables
-from support.network import Harbour, free_port, ports
+from support.network import Harbour, ports
+from support.ports import free_port
 
 A, PTR, AAAA, MX = 1, 12, 28, 15
 
@@ -63,7 +64,7 @@ async def ask(harbour: Harbour, who: Container, name: str, kind: int = A) -> tup
 
     def work() -> bytes:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(10)
+            client.settimeout(120)
             client.sendto(message, ("127.0.0.11", 53))
             data, peer = client.recvfrom(65535)
             assert peer == ("127.0.0.11", 53)
@@ -104,7 +105,7 @@ async def test_no_query_is_lost_while_members_come_and_go(harbour: Harbour) -> N
 
     def work() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(10)
+            client.settimeout(120)
             client.connect(("127.0.0.11", 53))
             while not done.is_set():
                 client.send(message)
@@ -150,7 +151,7 @@ async def test_queries_by_tcp(harbour: Harbour) -> None:
 
     def work() -> list[bytes]:
         replies = []
-        with socket.create_connection(("127.0.0.11", 53), 10) as client:
+        with socket.create_connection(("127.0.0.11", 53), 60) as client:
             stream = client.makefile("rb")
             for _ in range(2):
                 client.sendall(struct.pack("!H", len(message)) + message)
@@ -211,7 +212,8 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
 async def test_other_names_are_asked_of_the_host(harbour: Harbour, upstream: Upstream) -> None:
     one = await harbour.start("one", "blue")
     assert await ask(harbour, one, "ship.example") == (0, ["198.51.100.9"])
-    assert upstream.asked == ["ship.example"]
+    # One that answers late, of a busy machine, is asked again.
+    assert set(upstream.asked) == {"ship.example"}
 
 
 async def test_internal_networks_ask_nobody_outside(harbour: Harbour, upstream: Upstream) -> None:

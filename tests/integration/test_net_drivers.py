@@ -16,7 +16,8 @@ from bayplan.netns import bridge, links
 from bayplan.netns.netlink import Netlink
 from bayplan.netns.types import Bridge
 from support import leaks
-from support.network import Harbour, Json, free_port, free_subnet, ports
+from support.network import Harbour, Json, ports
+from support.ports import free_port, free_subnet
 
 
 @pytest.fixture
@@ -60,11 +61,11 @@ def ipam(subnet: object, **more: str) -> Json:
 
 
 def connect(address: str, port: int = 80) -> socket.socket:
-    return socket.create_connection((address, port), 5)
+    return socket.create_connection((address, port), 60)
 
 
 def talk(server: socket.socket, client: socket.socket) -> None:
-    server.settimeout(5)
+    server.settimeout(120)
     with client, server.accept()[0] as accepted:
         client.sendall(b"ahoy")
         assert accepted.recv(16) == b"ahoy"

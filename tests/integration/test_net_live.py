@@ -12,7 +12,8 @@ import pytest
 from bayplan.core.types import Container
 from support.engine import EngineProcess
 from support.http import UnixConnection
-from support.network import Harbour, Json, free_port, ports
+from support.network import Harbour, Json, ports
+from support.ports import free_port
 
 SIZE = 1 << 20
 
@@ -32,7 +33,7 @@ async def pour(harbour: Harbour, source: Container, sink: Container, address: st
 
     def work() -> None:
         with harbour.listen(sink) as server:
-            connect = lambda: socket.create_connection((address, 80), 10)  # noqa: E731
+            connect = lambda: socket.create_connection((address, 80), 60)  # noqa: E731
             with harbour.inside(source, connect) as client, server.accept()[0] as accepted:
                 for _ in range(SIZE >> 14):
                     client.sendall(bytes(1 << 14))
@@ -59,7 +60,7 @@ async def test_counters_are_the_containers_and_rates_follow(harbour: Harbour) ->
     for network in both:
         await pour(harbour, two, one, one.networks[network]["IPAddress"])
     after = before
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         async for after in live.stream():
             if members(after, "mac")["one"]["Rates"] is not None:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from bayplan.core.portclaims import process_on
 from bayplan.core.types import Container
 from bayplan.host.errors import BayError, ConflictError, InvalidError, NotFoundError
 from support.leaks import links, mounts, tables
-from support.network import Harbour, free_port, ports
+from support.network import Harbour, ports
+from support.ports import free_port, is_bindable
 from support.waiting import wait_until
 
 
@@ -33,13 +35,13 @@ def left(options: Options) -> list[str]:
 
 
 def talk(server: socket.socket, client: socket.socket) -> None:
-    server.settimeout(5)
+    server.settimeout(120)
     with client, server.accept()[0] as accepted:
         client.sendall(b"ahoy")
         assert accepted.recv(16) == b"ahoy"
 
 
-def connect(host: str, port: int, timeout: float = 5) -> socket.socket:
+def connect(host: str, port: int, timeout: float = 60) -> socket.socket:
     return socket.create_connection((host, port), timeout)
 
 
@@ -77,16 +79,7 @@ async def test_a_published_port_reaches_the_container(harbour: Harbour) -> None:
     await harbour.networks.leave(one.id)
     with pytest.raises(ConnectionRefusedError):
         connect("127.0.0.1", port)
-
-    def bindable() -> bool:
-        """A program that was being started when it was let go holds it until its exec."""
-        try:
-            socket.create_server(("0.0.0.0", port)).close()
-        except OSError:
-            return False
-        return True
-
-    wait_until(bindable, "the port to be free")
+    wait_until(lambda: is_bindable(port), "the port to be free")
 
 
 async def test_a_port_on_which_nobody_listens_any_more_is_waited_for(
@@ -185,8 +178,7 @@ async def test_what_belongs_to_the_dead_is_released(harbour: Harbour) -> None:
     await networks.reconcile(set())
     assert not (harbour.options.run_root / "netns" / one.id).exists()
     assert harbour.db.execute("SELECT * FROM leases") == []
-    with socket.create_server(("0.0.0.0", port)):
-        pass
+    await asyncio.to_thread(wait_until, lambda: is_bindable(port), "the port to be free")
 
 
 async def test_bad_requests_are_refused_before_anything_is_made(harbour: Harbour) -> None:

@@ -12,7 +12,8 @@ import pytest
 from bayplan.netns import forwarding, namespace
 from bayplan.netns.namespace import Namespace
 from support.leaks import links, mounts, tables
-from support.network import Harbour, free_port, ports
+from support.network import Harbour, ports
+from support.ports import free_port
 from support.waiting import wait_until
 
 
@@ -30,7 +31,7 @@ async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
 def udp(address: str = "0.0.0.0", port: int = 0) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     made = socket.socket(family, socket.SOCK_DGRAM)
-    made.settimeout(5)
+    made.settimeout(120)
     made.bind((address, port))
     return made
 
@@ -39,8 +40,8 @@ async def talk(server: socket.socket, host: str, port: int) -> None:
     """Echo a message through a connection; the engine's loop may be in its way."""
 
     def work() -> None:
-        server.settimeout(5)
-        with socket.create_connection((host, port), 5) as client:
+        server.settimeout(120)
+        with socket.create_connection((host, port), 60) as client:
             accepted, _ = server.accept()
             with accepted:
                 client.sendall(b"ahoy")
@@ -80,7 +81,7 @@ async def test_ipv6_clients_reach_a_container_that_has_ipv4_only(harbour: Harbou
 
 def refused(port: int) -> None:
     """Nobody listens in the container: accepted by the engine, then reset."""
-    with socket.create_connection(("::1", port), 5) as client:
+    with socket.create_connection(("::1", port), 60) as client:
         client.sendall(b"ahoy")
         if client.recv(1) == b"":
             raise ConnectionResetError

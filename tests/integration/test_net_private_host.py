@@ -41,7 +41,11 @@ def place() -> Iterator[tuple[PrivateHost, EngineProcess]]:
             yield host, engine
         finally:
             engine.purge()
-            assert host.links() == {"lo", "lan0"} | {n for n in host.links() if n[:3] == "ifb"}
+            # The kernel takes pairs away a while after their namespaces.
+            wait_until(
+                lambda: {n for n in host.links() if n[:3] != "ifb"} == {"lo", "lan0"},
+                "the end of the engine's links",
+            )
             assert f"table inet {engine.options.table}" not in host.sh("nft list tables")
     finally:
         host.close()
@@ -228,13 +232,13 @@ def test_udp_is_published_to_the_neighbour(
     def bound() -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         made.bind(("0.0.0.0", 53))
-        made.settimeout(5)
+        made.settimeout(120)
         return made
 
     def asking() -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         made.connect((HOST, 8053))
-        made.settimeout(5)
+        made.settimeout(120)
         return made
 
     with inside(engine, "one", bound) as server, host.neighbour.run(asking) as client:
@@ -266,7 +270,7 @@ def test_sctp_is_published_to_the_neighbour(
     packet = header + struct.pack("<I", crc32c(header + b"\0\0\0\0" + init)) + init
     raw = lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, SCTP)  # noqa: E731
     with inside(engine, "one", raw) as server, host.neighbour.run(raw) as client:
-        server.settimeout(5)
+        server.settimeout(120)
         client.sendto(packet, (HOST, 0))
         got, peer = server.recvfrom(2048)
     body = got[(got[0] & 15) * 4 :]
@@ -361,9 +365,9 @@ def test_forward_drop_of_iptables_legacy_is_told_by_doctor(
 ) -> None:
     """No event tells of the older tables: they are looked at when somebody asks."""
     host, engine = place
-    host.sh("iptables-legacy -P FORWARD DROP")
+    host.sh("iptables-legacy -w -P FORWARD DROP")
     said = engine.bay("doctor").stdout
     assert "iptables' FORWARD policy is DROP" in said
     assert f"iptables-legacy -I FORWARD -i {engine.options.bridge} -j ACCEPT" in said
-    host.sh("iptables-legacy -P FORWARD ACCEPT")
+    host.sh("iptables-legacy -w -P FORWARD ACCEPT")
     assert "FORWARD" not in engine.bay("doctor").stdout

@@ -73,7 +73,7 @@ class User:
         environment["PATH"] = f"{self.home}:{environment['PATH']}"
         return subprocess.run(
             [BAY, *words], input=input, capture_output=True, text=True, env=environment,
-            check=False, timeout=110,
+            check=False, timeout=240,
         )  # fmt: skip
 
     def kept(self) -> dict[str, dict[str, str]]:

@@ -173,7 +173,7 @@ async def test_an_interrupted_pull_goes_on_and_one_cancelled_leaves_only_its_byt
                 reply.cut = 300_000
             if len(offsets) == 2:
                 loop.call_soon_threadsafe(held.set)
-                wayward.gate.wait(20)
+                wayward.gate.wait(120)
         return reply
 
     name = f"{wayward.address}/{parse(busybox_image).path}"

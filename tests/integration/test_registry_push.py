@@ -303,7 +303,7 @@ async def test_a_cancelled_push_leaves_no_file(
     def script(request: Request) -> Reply:
         if request.method == "PATCH":
             loop.call_soon_threadsafe(reached.set)
-            wayward.gate.wait(20)
+            wayward.gate.wait(120)
         return forward(request)
 
     wayward.otherwise(script)

@@ -49,7 +49,7 @@ async def run(
     session = await execs.start(key, detach=False, tty=bool(config.get("Tty")), size=None)
     assert session is not None
     output = await read_all(session)
-    return await asyncio.wait_for(execs.wait(key), 20), output
+    return await asyncio.wait_for(execs.wait(key), 120), output
 
 
 async def test_output_code_and_traces(sandbox: Sandbox) -> None:
@@ -140,8 +140,8 @@ async def test_input_that_nobody_reads(sandbox: Sandbox) -> None:
         key = await execs.create(container, script)
         session = await execs.start(key, detach=False, tty=False, size=None)
         assert session is not None
-        await asyncio.wait_for(session.write(b"line\n" + bytes(8 << 20)), 20)
-        assert await asyncio.wait_for(execs.wait(key), 20) == 6
+        await asyncio.wait_for(session.write(b"line\n" + bytes(8 << 20)), 120)
+        assert await asyncio.wait_for(execs.wait(key), 120) == 6
 
 
 async def test_terminal_and_its_size(sandbox: Sandbox) -> None:
@@ -163,7 +163,7 @@ async def test_detached(sandbox: Sandbox) -> None:
     async with started(sandbox) as (execs, container):
         key = await execs.create(container, {"Cmd": ["sh", "-c", "echo x > /tmp/made; exit 3"]})
         assert await execs.start(key, detach=True, tty=False, size=None) is None
-        assert await asyncio.wait_for(execs.wait(key), 20) == 3
+        assert await asyncio.wait_for(execs.wait(key), 120) == 3
         assert (sandbox.rootfs / "tmp/made").read_text() == "x\n"
         with pytest.raises(ConflictError):
             await execs.start(key, detach=True, tty=False, size=None)
@@ -178,10 +178,10 @@ async def test_killed_and_killed_with_the_container(sandbox: Sandbox) -> None:
         assert sorted(execs.ids(container.id)) == sorted(keys)
         assert execs.inspect(keys[0])["Running"] is True
         await execs.kill(keys[0])
-        assert await asyncio.wait_for(execs.wait(keys[0]), 20) == 137
+        assert await asyncio.wait_for(execs.wait(keys[0]), 120) == 137
         await sandbox.runtime.delete(container.id, force=True)
         execs.forget(container.id)
-        assert await asyncio.wait_for(execs.wait(keys[1]), 20) == 137
+        assert await asyncio.wait_for(execs.wait(keys[1]), 120) == 137
 
 
 async def test_refusals(sandbox: Sandbox) -> None:
@@ -215,6 +215,6 @@ async def test_cancelled_start_leaves_nothing(sandbox: Sandbox) -> None:
                 await execs.kill(key)
                 await execs.wait(key)
         pids = Path(f"/proc/{container.state.pid}/task/{container.state.pid}/children")
-        assert pids.read_text() == ""
+        await asyncio.to_thread(wait_until, lambda: pids.read_text() == "", "no child is left")
         _, output = await run(execs, container, "ps", "-o", "args")
         assert b"601" not in output

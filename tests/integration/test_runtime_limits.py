@@ -83,7 +83,7 @@ async def test_follower_sees_all_across_a_rotation(sandbox: Sandbox) -> None:
         seen = []
         for number in range(4):
             await session.write(f"{number}\n".encode())
-            entry = await asyncio.wait_for(anext(followed), 20)
+            entry = await asyncio.wait_for(anext(followed), 120)
             seen.append(entry.data)
             if number == 1:
                 await asyncio.to_thread(logrotation.rotate, log, 5)

@@ -255,9 +255,17 @@ def test_an_engine_killed_while_it_copies_leaves_nothing_of_it(
                 os._exit(0)
         known = {str(one) for one in folder.glob("saved/whole*")}
         count = len(list(folder.glob(sign)))
-        wait_until(lambda c=count, s=sign: len(list(folder.glob(s))) > c, "a copy under way")
-        engine.kill9()
-        os.waitpid(child, 0)
+        pid, ended = engine.pid, False
+
+        def begun(count: int = count, sign: str = sign, child: int = child) -> bool:
+            nonlocal ended
+            ended = os.waitpid(child, os.WNOHANG)[0] == child
+            return ended or len(list(folder.glob(sign))) > count
+
+        wait_until(begun, "a copy under way, or done before anybody looked", every=0.001)
+        engine.kill9(pid)
+        if not ended:
+            os.waitpid(child, 0)
         engine.start()
         assert known == {str(one) for one in folder.glob("saved/whole*")}
         names = [one["Name"] for one in engine.api("GET", base).json()]

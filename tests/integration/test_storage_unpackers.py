@@ -240,7 +240,7 @@ def test_a_process_ends_with_an_engine_that_left_words_unread() -> None:
     assert os.read(told, 100) == b""
     os.close(told)
     line.close()
-    assert parent.wait(60) == 0
+    assert parent.wait(120) == 0
 
 
 _ENGINE = """

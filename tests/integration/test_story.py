@@ -17,7 +17,7 @@ PROMPT = r"root@[0-9a-f]{12}:/# "
 @pytest.fixture
 def debian(engine: EngineProcess, debian_image: str) -> Iterator[str]:
     """The image, pulled by the command a user types; no container is left after the test."""
-    engine.bay("pull", debian_image, check=True, timeout=120)
+    engine.bay("pull", debian_image, check=True, timeout=240)
     yield debian_image
     engine.remove_containers()
 

@@ -196,7 +196,7 @@ def test_a_renewed_layer_is_clean_and_a_wrong_one_changes_nothing(
 
 
 def check(engine: EngineProcess, repair: bool = False) -> list[Json]:
-    answer = engine.api("POST", "/bay/system/check", {"Repair": repair}, timeout=120)
+    answer = engine.api("POST", "/bay/system/check", {"Repair": repair}, timeout=240)
     assert answer.status == 200
     return [json.loads(line) for line in answer.body.splitlines()]
 

@@ -32,7 +32,7 @@ class Kitchen:
                 path.write_text(content)
 
     def run(
-        self, dockerfile: str, *flags: str, with_docker: bool = False, timeout: float = 60
+        self, dockerfile: str, *flags: str, with_docker: bool = False, timeout: float = 240
     ) -> subprocess.CompletedProcess[str]:
         """`bay build`, or the docker command's, of this context."""
         (self.folder / "Dockerfile").write_text(

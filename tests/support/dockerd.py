@@ -49,7 +49,7 @@ class Dockerd:
     def close(self) -> None:
         """End it and take away what it leaves."""
         self._child.terminate()
-        self._child.wait(timeout=60)
+        self._child.wait(timeout=240)
         self._log.close()
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
             if line.split()[4].startswith(f"{self.folder}/"):
@@ -67,7 +67,7 @@ def dockerd(prefix: Sequence[str], image: str) -> Iterator[Dockerd]:
     folder = Path(tempfile.mkdtemp(prefix="bk-", dir="/tmp"))
     made = Dockerd(folder, prefix)
     try:
-        wait_until(made.is_up, "dockerd", timeout=60, every=0.1)
+        wait_until(made.is_up, "dockerd", timeout=240, every=0.1)
         # `docker import` reads by the client: the image's one layer is a whole root.
         made.docker("import", str(_layer(folder)), image)
         yield made

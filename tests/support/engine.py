@@ -94,7 +94,7 @@ class EngineProcess:
                 env=self.environment,
                 start_new_session=True,
             )
-        wait_until(self._is_up, f"engine at {self.socket}", timeout=30)
+        wait_until(self._is_up, f"engine at {self.socket}", timeout=240)
         self._was_up = True
 
     def _is_up(self) -> bool:
@@ -133,7 +133,7 @@ class EngineProcess:
     def reap(self) -> None:
         """Wait for the end of an engine that somebody else killed."""
         assert self._child is not None
-        self._child.wait(timeout=30)
+        self._child.wait(timeout=240)
         self._child = None
 
     def stop(self) -> None:
@@ -145,7 +145,7 @@ class EngineProcess:
         started = start_time(pid)
         os.kill(pid, number)
         if self._child is not None and self._child.pid == pid:
-            self._child.wait(timeout=30)
+            self._child.wait(timeout=240)
             self._child = None
         wait_until(lambda: not is_alive(pid, started), f"end of engine {pid}")
 
@@ -157,13 +157,13 @@ class EngineProcess:
     # --- talking to it
 
     def bay(
-        self, *args: str | Path, input: str | None = None, timeout: float = 60, check: bool = False
+        self, *args: str | Path, input: str | None = None, timeout: float = 240, check: bool = False
     ) -> subprocess.CompletedProcess[str]:
         """Run `bay` with `args`; with `check` a failure raises, showing what it wrote."""
         return self._command([BAY, *args], input, timeout, check)
 
     def docker(
-        self, *args: str | Path, input: str | None = None, timeout: float = 60, check: bool = False
+        self, *args: str | Path, input: str | None = None, timeout: float = 240, check: bool = False
     ) -> subprocess.CompletedProcess[str]:
         """Run the real docker command line against this engine."""
         return self._command(["docker", "-H", self.host, *args], input, timeout, check)
@@ -205,7 +205,7 @@ class EngineProcess:
         json: Any = None,
         *,
         headers: dict[str, str] | None = None,
-        timeout: float = 60,
+        timeout: float = 240,
     ) -> Answer:
         """One request to the engine; `json` of bytes is sent as it is."""
         return request(self.socket, method, path, json, headers, timeout)
@@ -213,7 +213,7 @@ class EngineProcess:
     def pull(self, reference: str) -> str:
         """Have the image, from its registry if need be; returns its id."""
         if self.api("GET", f"/images/{reference}/json").status != 200:
-            answer = self.api("POST", f"/images/create?fromImage={reference}", timeout=120)
+            answer = self.api("POST", f"/images/create?fromImage={reference}", timeout=240)
             wrong = [line["error"] for line in answer.lines() if "error" in line]
             assert answer.status == 200 and not wrong, wrong or answer.body
         return str(self.api("GET", f"/images/{reference}/json").json()["Id"])
@@ -258,7 +258,7 @@ class EngineProcess:
         assert not self.folder.exists(), f"{self.folder} could not be removed"
 
 
-def wait_until_clean(options: Options, timeout: float = 10) -> list[str]:
+def wait_until_clean(options: Options, timeout: float = 60) -> list[str]:
     """What is still there once the kernel had time for what it does later (veths, cgroups)."""
     try:
         wait_until(lambda: not leaks.find(options), "clean", timeout)

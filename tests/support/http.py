@@ -13,7 +13,7 @@ from typing import Any
 class UnixConnection(http.client.HTTPConnection):
     """http.client whose connection is a unix socket."""
 
-    def __init__(self, path: Path, timeout: float = 60) -> None:
+    def __init__(self, path: Path, timeout: float = 240) -> None:
         super().__init__("localhost", timeout=timeout)
         self.path = path
 
@@ -51,7 +51,7 @@ def request(
     path: str,
     body: Any = None,
     headers: dict[str, str] | None = None,
-    timeout: float = 60,
+    timeout: float = 240,
 ) -> Answer:
     """One request. `body` of bytes goes as it is, everything else as JSON."""
     connection = UnixConnection(socket_path, timeout)

@@ -175,7 +175,7 @@ class Killing:
         thread.start()
         finished.wait(moment)
         os.kill(pid, signal.SIGKILL)
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
         self.kills += 1
         self.engine.reap()
@@ -230,7 +230,7 @@ class Killing:
         victims = wait_until(lambda: self.workers() or not thread.is_alive(), "a process")
         for pid in victims[:1] if isinstance(victims, list) else ():
             os.kill(pid, signal.SIGKILL)
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
         self.kills += 1
         for sentence in seen:
@@ -251,7 +251,7 @@ class Killing:
         told = self.engine.api("GET", "/bay/system/check").lines()
         assert told[-1]["Summary"]["Problems"] == 0, told
         try:
-            wait_until(lambda: not self._unexpected(), "a clean disk", timeout=60)
+            wait_until(lambda: not self._unexpected(), "a clean disk", timeout=240)
         except AssertionError as error:
             raise AssertionError(f"{self._unexpected()}\n{self.engine.tail()}") from error
         states = self.engine.api("GET", "/containers/killing/json").json()

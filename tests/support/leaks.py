@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -60,7 +61,9 @@ def processes(options: Options) -> list[str]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         if any(needle in command for needle in needles):
-            found.append(f"process {entry}: {command.replace(bytes(1), b' ').decode()[:120]}")
+            found.append(
+                f"process {entry}: {command.replace(bytes(1), b' ').decode(errors='replace')[:120]}"
+            )
     return found
 
 
@@ -78,11 +81,10 @@ def find(options: Options) -> list[str]:
 def kill_cgroup(folder: Path) -> None:
     """Kill every process in a cgroup and below it."""
     for listed in folder.rglob("cgroup.procs"):
-        for pid in listed.read_text().split():
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        with contextlib.suppress(OSError):  # it has just been removed
+            for pid in listed.read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
 
 
 def remove_cgroup(folder: Path) -> None:

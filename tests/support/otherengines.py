@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import leaks
 from .engine import SBIN
 from .registry import Registry
 from .waiting import wait_until
@@ -59,7 +60,6 @@ class Docker:
 
     def __init__(self, registry: Registry) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bt-docker-", dir="/tmp"))
-        self._cgroups = set(_cgroups())
         script = (
             'ip link set lo up; OTEL_TRACES_EXPORTER=none docker-registry serve "$1" & shift;'
             ' exec "$@"'
@@ -69,7 +69,7 @@ class Docker:
             *("dockerd", "--host", f"unix://{self.folder}/sock", "--bridge", "none"),
             *("--iptables=false", "--data-root", self.folder / "data"),
             *("--exec-root", self.folder / "run", "--pidfile", self.folder / "pid"),
-            *("--storage-driver", "overlay2"),
+            *("--storage-driver", "overlay2", "--cgroup-parent", f"dk-{self.folder.name}"),
         ]
         words = ["sh", "-c", script, "sh", registry.folder / "config.yml", *daemon]
         self._child = subprocess.Popen(
@@ -80,7 +80,7 @@ class Docker:
             env=ENVIRONMENT,
             start_new_session=True,
         )
-        wait_until(self._is_up, "dockerd", timeout=90, every=0.1)
+        wait_until(self._is_up, "dockerd", timeout=240, every=0.1)
 
     def _is_up(self) -> bool:
         if self._child.poll() is not None:
@@ -107,17 +107,16 @@ class Docker:
 
     def close(self) -> None:
         self._child.terminate()
-        self._child.wait(timeout=60)
+        self._child.wait(timeout=240)
         self._log.close()
         # The registry beside it, and containerd, which ends on its own.
         for pid in _users(self.folder) + _users(Path(_config_of(self._child.args))):
             if _netns(pid) != _netns(os.getpid()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, 15)
-        wait_until(lambda: not _users(self.folder), "end of dockerd's", timeout=60)
-        for place in _cgroups():
-            if place not in self._cgroups:
-                place.rmdir()
+        wait_until(lambda: not _users(self.folder), "end of dockerd's", timeout=240)
+        for place in _cgroups(f"dk-{self.folder.name}"):
+            leaks.remove_cgroup(place)
         _unmount(self.folder)
         shutil.rmtree(self.folder)
 
@@ -190,8 +189,8 @@ def _unmount(folder: Path) -> None:
             subprocess.run(["umount", "-l", point], env=ENVIRONMENT, check=False)
 
 
-def _cgroups() -> list[Path]:
-    """Docker's folders at the top of each cgroup hierarchy."""
+def _cgroups(name: str) -> list[Path]:
+    """The folders of that name at the top of each cgroup hierarchy."""
     lines = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
     points = [Path(words[1]) for words in lines if words[2] in ("cgroup", "cgroup2")]
-    return [point / "docker" for point in points if (point / "docker").is_dir()]
+    return [point / name for point in points if (point / name).is_dir()]

@@ -46,7 +46,7 @@ class PodmanApi:
             ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", *argv],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, env=self._environment,
         )  # fmt: skip
-        wait_until(self._is_up, "podman's service", timeout=90, every=0.05)
+        wait_until(self._is_up, "podman's service", timeout=240, every=0.05)
 
     def _cli(self) -> list[str]:
         return [
@@ -78,10 +78,10 @@ class PodmanApi:
             self("rm", "--force", "--all", "--time", "0")
         finally:
             self._child.terminate()
-            self._child.wait(timeout=60)
+            self._child.wait(timeout=240)
             self._log.close()
             # What conmon starts to clean up after a container writes into the folder too.
-            wait_until(lambda: not _users(self.folder), "the end of podman's", timeout=60)
+            wait_until(lambda: not _users(self.folder), "the end of podman's", timeout=240)
             _unmount(self.folder)
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -7,13 +7,13 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .ports import free_port
 from .waiting import wait_until
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -37,9 +37,7 @@ class Registry:
 
     def __init__(self, htpasswd: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bt-registry-", dir="/tmp"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         # delete: tests of ours remove manifests and blobs to see the client's answer.
         config: dict[str, Any] = {
@@ -71,13 +69,13 @@ class Registry:
             raise AssertionError((self.folder / "log").read_text(errors="replace"))
         try:
             return self.request("GET", "/v2/")[0] in (200, 401)
-        except ConnectionRefusedError:
+        except (ConnectionError, http.client.HTTPException):  # not yet
             return False
 
     def stop(self) -> None:
         """End the process and remove its storage."""
         self._child.terminate()
-        self._child.wait(timeout=20)
+        self._child.wait(timeout=240)
         self._log.close()
         shutil.rmtree(self.folder)
 
@@ -89,7 +87,7 @@ class Registry:
         headers: dict[str, str] | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """One request: status, headers with lower-case names, body. `body` may be an open file."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()

@@ -98,7 +98,7 @@ class Sandbox:
         watch = Inotify.shared().watch(self.exits, MOVED_TO, lambda *_: moved.set())
         try:
             while not (self.exits / container.id).exists():
-                await asyncio.wait_for(moved.wait(), 20)
+                await asyncio.wait_for(moved.wait(), 120)
                 moved.clear()
         finally:
             watch.close()
@@ -135,6 +135,6 @@ class Sandbox:
 async def read_all(session: Session) -> bytes:
     """All output of a session until its end."""
     output = b""
-    while (packet := await asyncio.wait_for(session.read(), 30)) is not None:
+    while (packet := await asyncio.wait_for(session.read(), 120)) is not None:
         output += packet[1]
     return output

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .ports import free_port
 from .waiting import wait_until
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or "/usr/sbin/sshd"
@@ -28,8 +29,7 @@ class Sshd:
         for name in ("host", "user"):
             argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
             subprocess.run(argv, check=True)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         (folder / "config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nUsePAM no\n"
             f"PidFile none\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication no\n"
@@ -53,12 +53,12 @@ class Sshd:
              str(folder / "config")],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
         )  # fmt: skip
-        wait_until(self._answers, "sshd", timeout=30)
+        wait_until(self._answers, "sshd", timeout=240)
 
     def _answers(self) -> bool:
         assert self._child.poll() is None, (self.folder / "log").read_text()
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 5) as probe:
+            with socket.create_connection(("127.0.0.1", self.port), 60) as probe:
                 return probe.recv(4) == b"SSH-"
         except OSError:
             time.sleep(0.02)
@@ -66,7 +66,7 @@ class Sshd:
 
     def close(self) -> None:
         self._child.terminate()
-        self._child.wait(timeout=30)
+        self._child.wait(timeout=240)
         self._log.close()
 
 
@@ -82,7 +82,7 @@ def ssh_agent(socket_path: Path, key: Path | None = None) -> Iterator[Path]:
         yield socket_path
     finally:
         child.terminate()
-        child.wait(timeout=30)
+        child.wait(timeout=240)
 
 
 def agent_command(socket_path: Path, *words: str) -> int:

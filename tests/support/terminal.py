@@ -80,7 +80,7 @@ class Terminal:
         self.output += data
         return bool(data)
 
-    def wait_for(self, pattern: str, timeout: float = 20) -> re.Match[bytes]:
+    def wait_for(self, pattern: str, timeout: float = 240) -> re.Match[bytes]:
         """Read until the regular expression matches what came after the last match.
 
         Raises AssertionError with everything that was seen instead.
@@ -99,7 +99,7 @@ class Terminal:
                 raise AssertionError(f"no {pattern!r} {why} {self.argv}; it wrote:\n{shown}")
             alive = self._read(deadline - time.monotonic())
 
-    def wait(self, timeout: float = 20) -> int:
+    def wait(self, timeout: float = 240) -> int:
         """Read to the end and return the exit code, 128 + signal when it was killed by one."""
         deadline = time.monotonic() + timeout
         while self._code is None:
@@ -113,7 +113,10 @@ class Terminal:
                 raise AssertionError(f"{self.argv} still runs after {timeout:.0f} s:\n{shown}")
             if not self._read(0.05):
                 time.sleep(0.01)
-        while self._read(0) and select.select([self.fd], [], [], 0)[0]:
+        # What it wrote last comes a moment later: the kernel hands it over by a work queue. The end
+        # is told once nobody has the terminal any more; who was left behind may have it for ever.
+        quiet = time.monotonic() + 5
+        while time.monotonic() < quiet and self._read(0.1):
             pass
         return self._code
 

@@ -74,7 +74,7 @@ class Tmux:
         """Likewise as one text."""
         return "\n".join(self.lines())
 
-    def wait_for(self, text: str, timeout: float = 40) -> str:
+    def wait_for(self, text: str, timeout: float = 240) -> str:
         """Wait until `text` is on the screen; the screen."""
         shown = ""
 
@@ -90,7 +90,7 @@ class Tmux:
             raise AssertionError(f"{error}; the screen, {size}:\n{shown}") from None
         return shown
 
-    def wait_while(self, text: str, timeout: float = 40) -> str:
+    def wait_while(self, text: str, timeout: float = 240) -> str:
         """Wait until `text` is no longer on the screen; the screen."""
         wait_until(lambda: text not in self.screen(), f"no {text}", timeout, every=0.05)
         return self.screen()

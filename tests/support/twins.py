@@ -34,7 +34,7 @@ class Side:
     def __init__(self, socket: Path) -> None:
         self._command = ["docker", "-H", f"unix://{socket}"]
 
-    def run(self, *words: str, timeout: float = 110) -> subprocess.CompletedProcess[bytes]:
+    def run(self, *words: str, timeout: float = 240) -> subprocess.CompletedProcess[bytes]:
         """The docker command against it."""
         return subprocess.run(
             [*self._command, *words], capture_output=True, timeout=timeout, check=False

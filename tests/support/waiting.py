@@ -8,8 +8,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+# Seconds that a busy machine may need for what is instant on an idle one; a fact ends the wait.
+PATIENCE = 240.0
 
-def wait_until(fact: Callable[[], T], what: str, timeout: float = 20, every: float = 0.02) -> T:
+
+def wait_until(
+    fact: Callable[[], T], what: str, timeout: float = PATIENCE, every: float = 0.02
+) -> T:
     """Ask `fact()` every `every` seconds until it is truthy, and return it.
 
     Raises AssertionError naming `what` after `timeout` seconds.

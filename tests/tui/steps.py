@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 
 async def until(
-    pilot: Pilot[None], fact: Callable[[], object], what: str, limit: float = 60
+    pilot: Pilot[None], fact: Callable[[], object], what: str, limit: float = 240
 ) -> None:
     """Let the app work until `fact()` is true. Raises AssertionError naming `what`."""
     deadline = time.monotonic() + limit

@@ -9,6 +9,7 @@ import pytest
 from bayplan.tui import keyqueue
 from bayplan.tui.app import BayApp
 from bayplan.tui.compositing import PiecesUpdate
+from bayplan.tui.widgets.logs import Logs
 from bayplan.tui.widgets.table import Table
 from replay import Replay, still_app
 from steps import app_of, connected, screen, until
@@ -31,7 +32,7 @@ class Frames:
         """The first frame that has painted `line`."""
         while not (found := [one for one in self.lines if line in one]):
             self._came.clear()
-            await asyncio.wait_for(self._came.wait(), 60)
+            await asyncio.wait_for(self._came.wait(), 120)
         return found[0]
 
 
@@ -58,14 +59,22 @@ def press(pilot: Pilot[None], key: str) -> None:
     pilot.app._driver.send_message(event)
 
 
+async def settled(pilot: Pilot[None]) -> None:
+    """Wait until all that the engine tells by itself is here and painted."""
+    await connected(pilot)
+    main = app_of(pilot).main
+    await until(pilot, lambda: main.model.samples and main.model.events, "samples and events")
+    log = main.detail.query_one(Logs)
+    await until(pilot, lambda: log.buffer.total or log.note == "No output yet.", "the log")
+
+
 async def test_a_key_is_one_frame(
     replay: Replay, frames: Frames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cursor's row is never seen without its place in the border and in the detail's."""
     monkeypatch.setattr(keyqueue, "HOLD", 60.0)
     async with still_app(replay).run_test(size=(120, 36)) as pilot:
-        await connected(pilot)
-        await pilot.pause()
+        await settled(pilot)
         main = app_of(pilot).main
         table = main.table("containers")
         frames.lines.clear()
@@ -88,8 +97,7 @@ async def test_what_a_slow_key_has_done_is_painted_meanwhile(
 
     monkeypatch.setattr(Table, "action_move", action_move)
     async with still_app(replay).run_test(size=(120, 36)) as pilot:
-        await connected(pilot)
-        await pilot.pause()
+        await settled(pilot)
         frames.lines.clear()
         press(pilot, "j")
         table = app_of(pilot).main.table("containers")

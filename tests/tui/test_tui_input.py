@@ -140,7 +140,7 @@ def test_a_failure_of_the_screen_is_one_sentence(
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "COLUMNS": "200"}
     argv = [sys.executable, "-c", program, host(replay)]
     with Terminal(argv, environment, 24, 80) as terminal:
-        assert terminal.wait(60) == 1
+        assert terminal.wait(120) == 1
         told = terminal.output.rpartition(b"\x1b[?1049l")[2].decode()
     log = tmp_path / "bay" / "screen-crash.log"
     assert "bay: the screen failed (RuntimeError: made to fail); containers run on" in told
@@ -155,9 +155,9 @@ def test_a_signal_gives_the_terminal_back(replay: Replay, tmp_path: Path) -> Non
     """Ended from outside, the screen leaves the other page of the terminal first."""
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     with Terminal([sys.executable, "-c", RUN, host(replay)], environment) as terminal:
-        terminal.wait_for("running|healthy", timeout=60)
+        terminal.wait_for("running|healthy", timeout=240)
         os.kill(terminal.pid, signal.SIGTERM)
-        assert terminal.wait(60) == 128 + signal.SIGTERM
+        assert terminal.wait(120) == 128 + signal.SIGTERM
         assert b"\x1b[?1049l" in terminal.output
         assert b"never awaited" not in terminal.output
 

@@ -83,7 +83,7 @@ class Wire:
 
     def end(self) -> None:
         self.far.close()
-        self.thread.join(10)
+        self.thread.join(120)
         assert not self.thread.is_alive()
         for fd in (self.stdin, self.stdin_read):
             os.close(fd)
@@ -126,7 +126,7 @@ def test_a_process_that_does_not_read_can_still_write(wire: Make) -> None:
     taken = 0
     while taken < 4 << 20:
         taken += len(made.far.recv(1 << 20))
-    feeder.join(10)
+    feeder.join(120)
     made.end()
     assert len(made.written[1]) == 64 * 65536
 
@@ -134,7 +134,7 @@ def test_a_process_that_does_not_read_can_still_write(wire: Make) -> None:
 def test_detaching_ends_the_pump_but_not_the_process(wire: Make) -> None:
     made = wire(tty=True, keys=b"\x10\x11")
     os.write(made.stdin, b"ls\x10\x11")
-    made.thread.join(10)
+    made.thread.join(120)
     assert made.pump.detached
     assert made.far.recv(100) == b"ls"
     made.end()

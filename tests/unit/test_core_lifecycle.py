@@ -197,4 +197,4 @@ async def test_an_end_without_descriptors_is_seen_once_there_are_some(
     finally:
         child.kill()
         child.wait()
-    await asyncio.wait_for(watching, 20)
+    await asyncio.wait_for(watching, 120)

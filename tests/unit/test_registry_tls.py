@@ -109,7 +109,7 @@ def test_tls_goes_through_a_proxy_in_a_tunnel(server: Wayward) -> None:
     endpoint = Endpoint("https", f"registry.invalid:{server.port}", verify=False)
     Repository(wire, endpoint, "a", "a", Credentials()).open()
     transport.close()
-    proxy.join(10)
+    proxy.join(120)
     listener.close()
     assert asked[0].startswith(f"CONNECT registry.invalid:{server.port} HTTP".encode())
     assert b"Proxy-Authorization: Basic bWU6cHc=" in asked[0]

@@ -340,7 +340,7 @@ def test_a_reader_follows_a_download_that_is_stopped(tmp_path: Path) -> None:
     reader = download.chunks()
     assert len(next(reader)) <= 300
     cancel.set()
-    thread.join(10)
+    thread.join(120)
     assert isinstance(caught[0], CancelledByUserError)
     with pytest.raises(BayError, match="cancelled"):
         list(reader)

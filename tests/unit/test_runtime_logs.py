@@ -122,15 +122,15 @@ async def test_follow_across_rotation_to_the_exit(tmp_path: Path) -> None:
     assert (await anext(source)).data == b"0\n"
     with log.open("ab") as file:
         file.write(line(1, "1"))
-    assert (await asyncio.wait_for(anext(source), 5)).data == b"1\n"
+    assert (await asyncio.wait_for(anext(source), 120)).data == b"1\n"
     os.rename(log, tmp_path / "ctr.log.1")
     log.write_bytes(line(2, "2"))
-    assert (await asyncio.wait_for(anext(source), 5)).data == b"2\n"
+    assert (await asyncio.wait_for(anext(source), 120)).data == b"2\n"
     with log.open("ab") as file:
         file.write(line(3, "last", "P"))
     (exit_file.parent / "tmp").write_text("0")
     os.rename(exit_file.parent / "tmp", exit_file)
-    assert (await asyncio.wait_for(anext(source), 5)).data == b"last"
+    assert (await asyncio.wait_for(anext(source), 120)).data == b"last"
     with pytest.raises(StopAsyncIteration):
         await anext(source)
 
@@ -142,7 +142,7 @@ async def test_follow_of_a_truncated_log(tmp_path: Path) -> None:
     await anext(source)
     await anext(source)
     log.write_bytes(line(2, "2"))
-    assert (await asyncio.wait_for(anext(source), 5)).data == b"2\n"
+    assert (await asyncio.wait_for(anext(source), 120)).data == b"2\n"
     await source.aclose()  # type: ignore[attr-defined] # an async generator
 
 
