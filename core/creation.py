@@ -13,7 +13,7 @@ from ..host import files
 from ..host.errors import InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
 from ..storage.images import Image
-from . import copyup, defaults, modecheck, mounts, netlinks, speccheck
+from . import copyup, defaults, modecheck, mounts, netlinks, spec, speccheck
 from .context import Context
 from .names import new_id, random_name
 from .types import Container, Json
@@ -80,7 +80,7 @@ async def create(
         await offload(context.store.snapshots.create, key, image.diff_ids)
         if saved is not None:
             await offload_long(context.store.saved.restore, saved, key)
-        await _copy_up(context, container, fill)
+        await _fill(context, container, fill)
         # A row without this folder is a creation that a crash cut short: it is undone.
         await offload(_make_folder, container, context.roster.saving(container))
         undo.pop_all()
@@ -181,17 +181,23 @@ def _make_source(path: str) -> None:
         ) from error
 
 
-async def _copy_up(context: Context, container: Container, fill: list[tuple[str, Path]]) -> None:
-    """Fill each empty volume from what the image has at its destination, as Docker does."""
+async def _fill(context: Context, container: Container, fill: list[tuple[str, Path]]) -> None:
+    """Fill each empty volume from what the image has at its destination, and make the working
+    folder that the image lacks: as Docker does, for whoever copies files to it before the start.
+    """
+    snapshots, workdir = context.store.snapshots, container.config["WorkingDir"]
     empty = [pair for pair in fill if await offload(copyup.is_due, pair[1])]
-    if not empty:
+    missing = bool(workdir) and not await offload(snapshots.shows, container.id, workdir)
+    if not empty and not missing:
         return
-    rootfs = await offload(context.store.snapshots.mount, container.id)
+    rootfs = await offload(snapshots.mount, container.id)
     try:
         for target, folder in empty:
             await offload_long(copyup.copy_up, rootfs, target, folder)
+        if missing:
+            await offload(spec.make_workdir, rootfs, workdir)
     finally:
-        await offload(context.store.snapshots.unmount, container.id)
+        await offload(snapshots.unmount, container.id)
 
 
 async def discard(context: Context, container: Container) -> None:

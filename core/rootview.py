@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..host import syscalls
 from ..host.errors import BayError, NotFoundError
-from ..host.inroot import make_folders_inside, open_inside
+from ..host.inroot import make_mount_point, open_inside
 from .types import Container
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -103,7 +103,8 @@ def _bind(merged: Path, bind: Bind) -> None:
         raise NotFoundError(
             f"cannot see the container's files: {bind.source}, mounted at {bind.target}, is gone"
         ) from None
-    target = _target(merged, bind.target, stat.S_ISDIR(source.st_mode))
+    # Made where it is missing, as for the container when it starts.
+    target = make_mount_point(merged, bind.target, folder=stat.S_ISDIR(source.st_mode))
     try:
         place = f"/proc/self/fd/{target}"
         syscalls.mount(bind.source, place, "", syscalls.MS_BIND | syscalls.MS_REC)
@@ -117,24 +118,6 @@ def _bind(merged: Path, bind: Bind) -> None:
             syscalls.mount("", f"/proc/self/fd/{target}", "", flags)
         finally:
             os.close(target)
-
-
-def _target(merged: Path, path: str, folder: bool) -> int:
-    """The mount point, made where it is missing as the runtime would make it."""
-    try:
-        return open_inside(merged, path, os.O_PATH)
-    except FileNotFoundError:
-        pass
-    above, _, name = path.rstrip("/").rpartition("/")
-    make_folders_inside(merged, path if folder else above)
-    if not folder:
-        parent = open_inside(merged, above, os.O_PATH | os.O_DIRECTORY)
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            os.close(os.open(name, flags, 0o644, dir_fd=parent))
-        finally:
-            os.close(parent)
-    return open_inside(merged, path, os.O_PATH)
 
 
 def explain(error: OSError, path: str, container: Container) -> BayError:

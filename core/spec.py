@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from ..host import cgroups
 from ..host.errors import BayError, InvalidError
-from ..host.inroot import make_folders_inside
+from ..host.inroot import make_folders_inside, make_mount_point
 from . import capabilities, mounts, resources, seccomp, shm, specdevices, specprocess
 from .types import Container, Json
 
@@ -24,6 +25,8 @@ MASKED = (
 READONLY = tuple(f"/proc/{name}" for name in ("bus", "fs", "irq", "sys", "sysrq-trigger"))
 # Binds that the engine writes in the bundle, and where they show.
 ETC_FILES = {"/etc/resolv.conf": "resolv.conf", "/etc/hostname": "hostname", "/etc/hosts": "hosts"}
+# Mounts that the runtime makes before the user's.
+_MADE_UP = ("/proc", "/sys", "/dev")
 _INITS = ("/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/bin/tini-static")
 
 
@@ -52,14 +55,18 @@ class SpecRequest:
 
 
 def build(request: SpecRequest) -> Json:
-    """The OCI `config.json`, and the working folder in the rootfs if it is missing; blocks.
+    """The OCI `config.json`; in the rootfs the working folder and mount points that lack; blocks.
 
     Raises InvalidError with Docker's sentence for what the HostConfig or the rootfs does not
     allow. Runtime specification 1.0.2.
     """
     container, host_config = request.container, request.container.host_config
     process = specprocess.process(container, request.rootfs, request.host_caps)
-    _make_workdir(request.rootfs, process["cwd"])
+    make_workdir(request.rootfs, process["cwd"])
+    user = mounts.oci(container, request.bound)
+    if host_config.get("Init") and specprocess.INIT_PATH not in _targets(user):
+        user.append(_bind(_init(), specprocess.INIT_PATH, "ro"))
+    _make_mount_points(request.rootfs, user)
     privileged = bool(host_config.get("Privileged"))
     result: Json = {
         "ociVersion": "1.0.2",
@@ -68,7 +75,7 @@ def build(request: SpecRequest) -> Json:
             "path": str(request.rootfs),
             "readonly": bool(host_config.get("ReadonlyRootfs")),
         },
-        "mounts": _mounts(request, privileged),
+        "mounts": _mounts(request, privileged, user),
         "linux": _linux(request, privileged, process["capabilities"]["bounding"]),
     }
     if host_config.get("UTSMode") != "host":
@@ -80,12 +87,32 @@ def build(request: SpecRequest) -> Json:
     return result
 
 
-def _make_workdir(rootfs: Path, path: str) -> None:
+def make_workdir(rootfs: Path, path: str) -> None:
+    """Make the working folder of a container's processes, if it is missing; blocks.
+
+    Raises InvalidError when it cannot be one.
+    """
     specprocess.check_workdir(path)
     try:
         make_folders_inside(rootfs, path)
     except NotADirectoryError as error:
         raise InvalidError(f"Cannot mkdir: {path} is not a directory") from error
+
+
+def _make_mount_points(rootfs: Path, wanted: list[Json]) -> None:
+    """Make what the user's mounts lie upon as Docker's runtime would; they stay in the writable
+    layer, where a diff, a commit and an export show them. What cannot be made the runtime tells.
+    """
+    # Below these it is made inside of another mount, by the runtime.
+    above = [f"{place}/" for place in (*(mount["destination"] for mount in wanted), *_MADE_UP)]
+    for mount in wanted:
+        target, source = mount["destination"], mount["source"]
+        is_bind = mount["type"] == "bind"
+        if target.startswith(tuple(above)) or (is_bind and not os.path.exists(source)):
+            continue
+        with contextlib.suppress(OSError):
+            folder = not is_bind or os.path.isdir(source)
+            os.close(make_mount_point(rootfs, target, folder=folder))
 
 
 def _linux(request: SpecRequest, privileged: bool, caps: Collection[str]) -> Json:
@@ -164,28 +191,30 @@ def _sysctls(request: SpecRequest) -> dict[str, str]:
     return result | given
 
 
-def _mounts(request: SpecRequest, privileged: bool) -> list[Json]:
+def _targets(found: list[Json]) -> set[str]:
+    return {mount["destination"] for mount in found}
+
+
+def _mounts(request: SpecRequest, privileged: bool, user: list[Json]) -> list[Json]:
     """The system's mounts, the engine's files, then the user's, which replace them.
 
     A user's mount on /dev takes the ones below it away too, as in Docker.
     """
     container = request.container
-    user = mounts.oci(container, request.bound)
     system = _system_mounts(container, privileged, request.shm)
     etc = [
         _bind(str(container.bundle / name), target)
         for target, name in ETC_FILES.items()
         if (container.bundle / name).exists()
     ]
-    extra = [*etc, *request.mounts]
-    if container.host_config.get("Init"):
-        extra.append(_bind(_init(), specprocess.INIT_PATH, "ro"))
-    taken = {mount["destination"] for mount in user}
+    taken = _targets(user)
 
     def replaced(target: str) -> bool:
         return target in taken or ("/dev" in taken and target.startswith("/dev/"))
 
-    return [mount for mount in [*system, *extra] if not replaced(mount["destination"])] + user
+    return [
+        mount for mount in [*system, *etc, *request.mounts] if not replaced(mount["destination"])
+    ] + user
 
 
 def _bind(source: str, target: str, mode: str = "rw") -> Json:

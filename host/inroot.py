@@ -87,6 +87,30 @@ def make_folders_inside(root: Path, path: str, mode: int = 0o755) -> None:
     os.close(open_inside(root, done, os.O_PATH | os.O_DIRECTORY))
 
 
+def make_mount_point(root: Path, path: str, *, folder: bool) -> int:
+    """An O_PATH descriptor of `path` below `root`, made where it is missing: a folder or an empty
+    file, mode 0755 as runc makes them (crun: 01755 and 0700).
+
+    The caller closes it. Raises OSError.
+    """
+    try:
+        return open_inside(root, path, os.O_PATH)
+    except FileNotFoundError:
+        pass
+    above, _, name = path.rstrip("/").rpartition("/")
+    make_folders_inside(root, path if folder else above)
+    if not folder:
+        parent = open_inside(root, above, os.O_PATH | os.O_DIRECTORY)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            made = os.open(name, flags, 0o755, dir_fd=parent)
+        finally:
+            os.close(parent)
+        os.fchmod(made, 0o755)
+        os.close(made)
+    return open_inside(root, path, os.O_PATH)
+
+
 def _make_folder(parent: int, name: str, mode: int) -> str | None:
     """Make one folder; None when it is there now, else the target of the link that is there."""
     try:
@@ -104,7 +128,9 @@ def _make_folder(parent: int, name: str, mode: int) -> str | None:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         made = openat2(parent, name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            os.chmod(f"/proc/self/fd/{made}", mode)
+            # A set-gid folder hands that down, which is kept.
+            inherited = os.fstat(made).st_mode & stat.S_ISGID
+            os.chmod(f"/proc/self/fd/{made}", mode | inherited)
         finally:
             os.close(made)
     return None

@@ -13,6 +13,12 @@ log = logging.getLogger(__name__)
 OPAQUE = "trusted.overlay.opaque"
 # overlayfs' own marks. From an archive they could redirect a path into another layer's files.
 _PRIVATE = ("trusted.overlay.", "user.overlay.")
+# What the host's own policy gives every file; of another host it means nothing, or wrong.
+_OF_HOST = ("security.selinux", "system.nfs4_acl")
+_CAPABILITY = "security.capability"
+# vfs_ns_cap_data (linux/capability.h): revision 3 ends with the uid that is root in the file's
+# user namespace, 4 bytes behind what revision 2 has.
+_REVISION_2, _REVISION_3, _REVISION_3_SIZE = 2, 3, 24
 
 
 def set_xattrs(target: int | bytes, xattrs: dict[str, bytes]) -> None:
@@ -24,6 +30,8 @@ def set_xattrs(target: int | bytes, xattrs: dict[str, bytes]) -> None:
     for name, value in xattrs.items():
         if name.startswith(_PRIVATE):
             log.warning("left out %s of an archive: overlayfs' own attribute", name)
+            continue
+        if name in _OF_HOST:
             continue
         try:
             if isinstance(target, int):
@@ -49,7 +57,9 @@ def _is_own(path: bytes) -> bool:
 
 
 def get_xattrs(path: bytes | int, follow: bool = False) -> dict[str, bytes]:
-    """All of the file's attributes but overlayfs' own; those of a nested overlay unescaped."""
+    """What an archive says of a file: all attributes but overlayfs' and the host's own, those of a
+    nested overlay unescaped.
+    """
     found: dict[str, bytes] = {}
     try:
         names = (
@@ -65,11 +75,19 @@ def get_xattrs(path: bytes | int, follow: bool = False) -> dict[str, bytes]:
         shown = name
         if name.startswith("trusted.overlay.overlay."):
             shown = "trusted.overlay." + name.removeprefix("trusted.overlay.overlay.")
-        elif name.startswith(_PRIVATE[0]):
+        elif name.startswith(_PRIVATE[0]) or name in _OF_HOST:
             continue
-        found[shown] = (
+        value = (
             os.getxattr(path, name)
             if isinstance(path, int)
             else os.getxattr(path, name, follow_symlinks=follow)
         )
+        found[shown] = _portable(value) if name == _CAPABILITY else value
     return found
+
+
+def _portable(capability: bytes) -> bytes:
+    """File capabilities without the user namespace they were given in, as Docker archives them."""
+    if len(capability) == _REVISION_3_SIZE and capability[3] == _REVISION_3:
+        return capability[:3] + bytes([_REVISION_2]) + capability[4:20]
+    return capability

@@ -17,12 +17,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..host.errors import ConflictError, InvalidError, NoSpaceError, NotFoundError
+from ..host.inroot import below_root
 from . import overlay, treetar
 from .changes import Change, compare, differs
 from .db import Database
 from .initlayer import InitLayers
 from .layers import Layers
-from .lowers import visible
+from .lowers import Lowers, visible
 from .trash import Trash
 
 _SCHEMA = """
@@ -114,6 +115,11 @@ class Snapshots:
         init = self._init.folder(lowers, tuple(self.diff_ids(snapshot)))
         # overlayfs wants at least one.
         return [init, *lowers] if init is not None else lowers
+
+    def shows(self, snapshot: str, path: str) -> bool:
+        """Whether there is anything at `path` (links on the way are not followed)."""
+        view = Lowers([self.upper(snapshot), *self._lowers(snapshot)])
+        return view.lstat(os.fsencode(below_root(path))) is not None
 
     def mount(self, snapshot: str, *, bare: bool = False) -> Path:
         """Mount it, if it is not mounted, and give its merged view. Raises NotFoundError.

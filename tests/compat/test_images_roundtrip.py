@@ -234,3 +234,48 @@ def test_what_they_commit_and_push_we_pull_and_run(
     assert_same(ours(bay, reference), peer.tree(reference))
     ran = bay.bay("run", "--rm", "--network", "none", reference, "cat", "/zoo/file", check=True)
     assert ran.stdout == "theirs"
+
+
+def exported(archive: Path) -> dict[str, tuple[object, ...]]:
+    """Every member of an export: what Docker's says too. Its times are whole seconds, and of what
+    the engine or the container made just now they differ."""
+    found: dict[str, tuple[object, ...]] = {}
+    with tarfile.open(archive, errors="surrogateescape") as tar:
+        for one in tar:
+            data = tar.extractfile(one) if one.isreg() else None
+            xattrs = {key: value for key, value in one.pax_headers.items() if "xattr" in key}
+            found[one.name] = (
+                *(one.type, oct(one.mode & 0o7777), one.uid, one.gid, one.linkname, one.devmajor),
+                *(one.devminor, data.read() if data else b"", xattrs),
+                int(one.mtime) if one.mtime < 1_700_000_000 else 0,
+            )
+    return found
+
+
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_an_export_is_dockers(
+    verb: str, docker: Docker, bay: EngineProcess, image: str, tmp_path: Path
+) -> None:
+    """Modes of mount points and of the working folder, owners, links, capabilities: one container
+    of each, exported. Attributes of users (`user.*`) are in ours alone: Docker loses them."""
+    pull(docker, image)
+    script = "chmod 4711 /zoo/plain; mkdir -m 1755 /made; rm -r /zoo/opaque; ln /zoo/one /zoo/two"
+    mounts = ["/new/mount", "/zoo/sticky", f"{tmp_path}:/bound/at", f"{__file__}:/file/at"]
+    words = [verb, "--network", "none", "-w", "/work/dir", "--tmpfs", "/zoo/tmpfs"]
+    words += [word for one in mounts for word in ("-v", one)]
+    for peer, command in (("docker", docker), ("bay", lambda *w: bay.bay(*w, check=True))):
+        command(*words, "--name", f"exported-{verb}", image, "sh", "-c", script)
+        command("export", "-o", tmp_path / peer, f"exported-{verb}")
+        command("rm", "-v", f"exported-{verb}")
+    ours, theirs = exported(tmp_path / "bay"), exported(tmp_path / "docker")
+    kept = {name: entry[-2] for name, entry in ours.items() if "user." in str(entry[-2])}
+    assert kept == {"zoo/noted": {"SCHILY.xattr.user.note": "kept"}}
+    ours["zoo/noted"] = theirs["zoo/noted"]
+    names = ours.keys() | theirs.keys()
+    assert not {
+        name: (ours.get(name), theirs.get(name))
+        for name in names
+        if ours.get(name) != theirs.get(name)
+    }
+    assert "SCHILY.xattr.security.capability" in str(ours["zoo/capable"])
+    assert ours["work/dir"][1] == "0o755" and ("new/mount" in ours) == (verb == "run")
