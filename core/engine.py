@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
-from ..host import clock, files, migration
+from ..host import clock, files, migration, removing
 from ..host.errors import ConflictError, NotFoundError
 from ..host.threads import offload
 from ..storage.starter import build_starter
@@ -196,8 +196,9 @@ def purge_files(options: Options) -> None:
         if point.startswith((f"{options.root}/", f"{options.run_root}/")):
             raise ConflictError(f"{point} is still mounted: unmount it, then purge again")
     for folder in (options.run_root, options.root):
-        for entry in folder.iterdir():
-            files.remove_tree(entry)
+        while entries := list(folder.iterdir()):
+            for entry in entries:
+                removing.remove(entry, folder)
         # A root may be a mount point or a folder that the user made; empty is enough then.
         with contextlib.suppress(OSError):
             folder.rmdir()

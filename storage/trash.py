@@ -6,7 +6,6 @@ slower, since the kernel then steps over recently deleted inodes one by one.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
@@ -14,12 +13,10 @@ import queue
 import threading
 from pathlib import Path
 
-from ..host import syscalls
+from ..host import removing
 
 log = logging.getLogger(__name__)
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEPTH = 100
 # Seconds between two tries at what changes while it is removed.
 _TRIES, _PAUSE = 40, 0.05
 # What a name begins with that is on its way out beside its neighbours.
@@ -61,7 +58,7 @@ class Trash:
         self._queue.join()
 
     def close(self) -> None:
-        """Stop after what is being deleted; the rest is found at the next open."""
+        """Stop soon, in the middle of a tree too; the rest is found at the next open."""
         self._closing.set()
         while True:
             try:
@@ -86,44 +83,11 @@ class Trash:
         """Remove it, though somebody may be writing to it still: what a dead engine had begun."""
         for attempt in range(_TRIES):
             try:
-                self._remove(path)
+                for rest in removing.remove(path, self._folder, self._closing):
+                    self._queue.put(rest)
                 return
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or attempt == _TRIES - 1:
                     raise
             if self._closing.wait(_PAUSE):
                 return
-
-    def _remove(self, path: Path) -> None:
-        if path.is_symlink() or not path.is_dir():
-            path.unlink(missing_ok=True)
-            return
-        fd = os.open(path, _FOLDER)
-        try:
-            self._empty(fd, 0)
-        finally:
-            os.close(fd)
-        path.rmdir()
-
-    def _empty(self, folder: int, depth: int) -> None:
-        """Remove all in the folder; a mount in it raises OSError instead of losing its content."""
-        with os.scandir(folder) as entries:
-            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for name, is_folder in found:
-            if not is_folder:
-                # A folder that is written to may have listed it twice (readdir(3)).
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=folder)
-                continue
-            if depth > _DEPTH:
-                # A tree deeper than descriptors and Python's stack last: its rest comes later.
-                rest = self._folder / os.urandom(16).hex()
-                os.rename(name, rest, src_dir_fd=folder)
-                self._queue.put(rest)
-                continue
-            inner = syscalls.openat2(folder, name, _FOLDER, resolve=syscalls.RESOLVE_NO_XDEV)
-            try:
-                self._empty(inner, depth + 1)
-            finally:
-                os.close(inner)
-            os.rmdir(name, dir_fd=folder)
