@@ -33,6 +33,7 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         self._after: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], None]] = []
         _close_to_others(path)
         with _explained():
             self._connection = apsw.Connection(str(path))
@@ -55,7 +56,7 @@ class Database:
         """All or nothing. Reentrant: an inner one that raises undoes only itself."""
         with self._lock:
             outer = self._depth == 0
-            behind = len(self._after)
+            behind, undone = len(self._after), len(self._undo)
             committed: list[Callable[[], None]] = []
             mark = f"level{self._depth}"
             with _explained():
@@ -66,7 +67,7 @@ class Database:
                 with _explained():
                     self._connection.execute("COMMIT" if outer else f"RELEASE {mark}")
                 if outer:
-                    committed, self._after = self._after, []
+                    committed, self._after, self._undo = self._after, [], []
             except BaseException:
                 self._after = self._after[:behind]
                 # SQLite may have rolled back by itself, on a full disk for one.
@@ -76,6 +77,9 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 else:
                     self._connection.execute(f"ROLLBACK TO {mark}; RELEASE {mark}")
+                acts, self._undo = self._undo[undone:], self._undo[:undone]
+                for act in reversed(acts):
+                    act()
                 raise
             finally:
                 self._depth -= 1
@@ -93,6 +97,14 @@ class Database:
                 self._after.append(act)
                 return
         act()
+
+    def after_undo(self, act: Callable[[], None]) -> None:
+        """Call `act`, still locked, should a transaction around this be undone, its end included.
+
+        For what was done beside the rows that go: nobody sees the one without the other.
+        """
+        with self._lock:
+            self._undo.append(act)
 
     def migrate(self, owner: str, steps: Sequence[str]) -> None:
         """Bring `owner`'s tables up to date: run each step (SQL script) not run before, once.

@@ -81,7 +81,7 @@ class Layers:
         self._count = itertools.count()
         self._starts: list[int] = []
         self._made: dict[str, int] = {}
-        self._busy: dict[str, threading.Lock] = {}
+        self._busy: dict[str, tuple[threading.Lock, int]] = {}
         root.mkdir(mode=0o700, exist_ok=True)
         db.migrate("layers", [_SCHEMA])
         self.settling = Settling(root, db)
@@ -232,23 +232,20 @@ class Layers:
             # Before anybody can see it, and also when another was faster.
             if self._starts:
                 self._made[unpacked.diff_id] = next(self._count)
-        try:
-            with self._db.transaction():
-                if not self.has(unpacked.diff_id):
-                    target = self.folder(unpacked.diff_id)
-                    # Left by a crash between the rename and the row, or by a lost transaction.
-                    self._trash.put(target)
-                    os.rename(temporary, target)
-                    sizes = (unpacked.size, unpacked.tar_size)
-                    row = (unpacked.diff_id, *sizes, time.time_ns(), self.settling.boot)
-                    self._db.execute("INSERT INTO layers VALUES (?,?,?,?,?)", *row)
-                if blob is not None:
-                    self.add_blob(unpacked.diff_id, blob)
-        except BaseException:
-            # A full disk takes the row away again: the folder goes with it.
+        with self._db.transaction():
             if not self.has(unpacked.diff_id):
-                self._trash.put(self.folder(unpacked.diff_id))
-            raise
+                target = self.folder(unpacked.diff_id)
+                # Left by a crash between the rename and the row.
+                self._trash.put(target)
+                # A full disk takes the row away again: the folder goes with it, before another,
+                # who was asked for no digest either, puts the same layer there.
+                self._db.after_undo(lambda: self._trash.put(target))
+                os.rename(temporary, target)
+                sizes = (unpacked.size, unpacked.tar_size)
+                row = (unpacked.diff_id, *sizes, time.time_ns(), self.settling.boot)
+                self._db.execute("INSERT INTO layers VALUES (?,?,?,?,?)", *row)
+            if blob is not None:
+                self.add_blob(unpacked.diff_id, blob)
         self.settling.request()
 
     @contextlib.contextmanager
@@ -258,14 +255,17 @@ class Layers:
             return
         digests.split(diff_id)
         with self._lock:
-            lock = self._busy.setdefault(diff_id, threading.Lock())
+            lock, users = self._busy.get(diff_id, (threading.Lock(), 0))
+            self._busy[diff_id] = lock, users + 1
         try:
             with lock:
                 yield
         finally:
             with self._lock:
-                if not lock.locked():
-                    self._busy.pop(diff_id, None)
+                _, users = self._busy.pop(diff_id)
+                # Whoever waits for it has it in hand: the next to come must meet the same one.
+                if users > 1:
+                    self._busy[diff_id] = lock, users - 1
 
     def tar(self, diff_id: str) -> Iterator[bytes]:
         """The layer's uncompressed tar, bit by bit what `diff_id` is the digest of.

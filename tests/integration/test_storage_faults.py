@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import stat
 import subprocess
+import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,3 +124,38 @@ def test_a_volume_that_was_half_filled_is_filled_to_the_end(store: Store, tmp_pa
     assert os.getxattr(folder / "sub/file", "user.kind") == b"x"
     assert os.readlink(folder / "soft") == "/etc/passwd"
     assert folder.stat().st_mode & 0o7777 == 0o1777
+
+
+def test_a_layer_that_had_no_room_takes_no_other_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that bring the same layer, unasked for by digest, one finds the disk full at the very
+    end and the other has just succeeded: that one's files stay."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("file"))
+    packed = gzip.compress(data.getvalue())
+    add, has = store.layers.add_blob, store.layers.has
+    failed = threading.Event()
+
+    def full(*args: object) -> None:
+        monkeypatch.setattr(store.layers, "add_blob", add)
+        failed.set()
+        raise NoSpaceError("no space left on disk")
+
+    def overtaken(diff_id: str) -> bool:
+        found = has(diff_id)
+        if failed.is_set() and threading.current_thread() is threading.main_thread():
+            failed.clear()
+            other = threading.Thread(target=store.layers.apply, args=(None, [packed]))
+            other.start()
+            other.join()
+        return found
+
+    monkeypatch.setattr(store.layers, "add_blob", full)
+    monkeypatch.setattr(store.layers, "has", overtaken)
+    with pytest.raises(NoSpaceError):
+        store.layers.apply(None, [packed])
+    failed.clear()
+    made = store.layers.apply(None, [packed])
+    assert store.layers.path(made.diff_id).is_dir() and not store.layers.strays()
