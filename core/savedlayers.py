@@ -98,6 +98,7 @@ class ContainerSnapshots:
                 "Type": KINDS.get(stat.S_IFMT(one.mode), "file"),
                 "Size": one.size,
                 "SizeBefore": one.before,
+                "Held": one.held,
             }
             for one in found[:limit]
         ]}  # fmt: skip

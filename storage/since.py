@@ -26,7 +26,7 @@ class Difference:
     """One path (`/etc/passwd`) that was added, modified or deleted since (see changes.py).
 
     `mode` is the file's now, of what was deleted its earlier one. `size` are its bytes now,
-    `before` those it had; a deleted folder counts with all that was in it.
+    `before` those it had; a deleted folder counts with all that was in it, `held` entries.
     """
 
     kind: int
@@ -34,6 +34,7 @@ class Difference:
     mode: int
     size: int
     before: int
+    held: int = 0
 
 
 def compare(earlier: Path, now: Path, lowers: Sequence[Path], taken: int) -> list[Difference]:
@@ -117,7 +118,7 @@ class _Walk:
         if before is None and after is not None:
             self._added(path, after)
         elif after is None and before is not None:
-            self._add(DELETED, path, before.st_mode, 0, self._whole(path, before))
+            self._add(DELETED, path, before.st_mode, 0, *self._whole(path, before))
         elif before is not None and after is not None:
             were, are = stat.S_ISDIR(before.st_mode), stat.S_ISDIR(after.st_mode)
             if were and are:
@@ -125,17 +126,19 @@ class _Walk:
                     self._add(MODIFIED, path, after.st_mode, 0, 0)
                 self.folder(path, old_hides, new_hides)
             elif were or are:
-                self._add(
-                    MODIFIED, path, after.st_mode, self._new.size(after), self._whole(path, before)
-                )
+                whole = self._whole(path, before)
+                self._add(MODIFIED, path, after.st_mode, self._new.size(after), *whole)
                 if are:
                     self._all_added(path)
             elif self._differs(path, before, after):
                 sizes = self._new.size(after), self._old.size(before)
                 self._add(MODIFIED, path, after.st_mode, *sizes)
 
-    def _add(self, kind: int, path: bytes, mode: int, size: int, before: int) -> None:
-        self.found.append(Difference(kind, "/" + os.fsdecode(path), mode, size, before))
+    def _add(
+        self, kind: int, path: bytes, mode: int, size: int, before: int, held: int = 0
+    ) -> None:
+        shown = "/" + os.fsdecode(path)
+        self.found.append(Difference(kind, shown, mode, size, before, held))
 
     def _added(self, path: bytes, found: os.stat_result) -> None:
         self._add(ADDED, path, found.st_mode, self._new.size(found), 0)
@@ -149,13 +152,18 @@ class _Walk:
             if found is not None:
                 self._added(child, found)
 
-    def _whole(self, path: bytes, found: os.stat_result) -> int:
-        """Bytes of an earlier file or folder."""
+    def _whole(self, path: bytes, found: os.stat_result) -> tuple[int, int]:
+        """Bytes of an earlier file or folder, and how many entries were below it."""
         if not stat.S_ISDIR(found.st_mode):
-            return self._old.size(found)
-        children = [path + b"/" + name for name in self._old.listing(path)]
-        looks = [(child, self._old.lstat(child)) for child in children]
-        return sum(self._whole(child, look) for child, look in looks if look is not None)
+            return self._old.size(found), 0
+        size = held = 0
+        for name in self._old.listing(path):
+            child = path + b"/" + name
+            look = self._old.lstat(child)
+            if look is not None:
+                inner, below = self._whole(child, look)
+                size, held = size + inner, held + below + 1
+        return size, held
 
     def _differs(self, path: bytes, before: os.stat_result, after: os.stat_result) -> bool:
         if (before.st_dev, before.st_ino) == (after.st_dev, after.st_ino):

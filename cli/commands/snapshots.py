@@ -84,7 +84,8 @@ def _preview(app: App, path: str) -> None:
     for one in found["Changes"]:
         was = one["Change"] == "removed"
         size = human_size(one["SizeBefore" if was else "Size"])
-        app.out(f"{_LETTERS[one['Change']]} {size:>9} {one['Path']}")
+        held = f" ({one['Held']} in it)" if one.get("Held") else ""
+        app.out(f"{_LETTERS[one['Change']]} {size:>9} {one['Path']}{held}")
     counts = f"{found['Added']} added, {found['Changed']} changed, {found['Removed']} removed"
     if found["Changes"]:
         app.out("")

@@ -156,7 +156,7 @@ def test_a_rollback_says_before_what_it_loses_and_brings_back(
 ) -> None:
     """Added, changed and removed, of the layer and of the image, by path and by bytes."""
     container = box(
-        "if [ ! -e /d ]; then mkdir /d /away; echo 1234 > /d/same; echo 1 > /d/sly;"
+        "if [ ! -e /d ]; then mkdir -p /d /away/in; echo 1234 > /d/same; echo 1 > /d/sly;"
         " echo old > /d/changed; echo gone > /away/f; touch /d/sly -d @1000; cp /bin/arch /up;"
         " else echo newer > /d/changed; rm -r /away; mkdir /new; echo 12345678 > /new/f;"
         " ln /new/f /new/g; echo 2 > /d/sly; touch /d/sly -d @1000; rm /bin/arch; chmod 700 /d;"
@@ -177,6 +177,7 @@ def test_a_rollback_says_before_what_it_loses_and_brings_back(
     }  # fmt: skip
     assert (changes["/d/changed"]["Size"], changes["/d/changed"]["SizeBefore"]) == (6, 4)
     assert changes["/away"]["SizeBefore"] == 5 and changes["/away"]["Type"] == "directory"
+    assert changes["/away"]["Held"] == 2 and changes["/bin/arch"]["Held"] == 0
     assert changes["/new/f"]["Size"] + changes["/new/g"]["Size"] == 9
     assert found["SizeLost"] == sum(one["Size"] for one in found["Changes"])
     assert (found["Added"], found["Changed"], found["Removed"]) == (3, 4, 2)
@@ -184,7 +185,11 @@ def test_a_rollback_says_before_what_it_loses_and_brings_back(
     assert len(short["Changes"]) == 1 and short["Added"] == 3
     assert engine.api("GET", f"{path}?limit=-1").status == 400
     told = engine.bay("snapshot", "rollback", "--dry-run", container, "s", check=True).stdout
-    assert "A        9B /new/f" in told and "3 added, 4 changed, 2 removed" in told
+    assert (
+        "A        9B /new/f" in told
+        and "/away (2 in it)" in told
+        and "3 added, 4 changed, 2 removed" in told
+    )
     assert engine.api("POST", f"{base}/s/rollback").status == 204
     assert engine.api("GET", path).json()["Changes"] == []
 

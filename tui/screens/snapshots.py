@@ -163,6 +163,7 @@ def _preview(found: Json) -> str:
         return "Nothing was written since: nothing is lost."
     lines = [
         f"{_MARKS[one['Change']]} {text.size(one['Size'] or one['SizeBefore']):>6} {one['Path']}"
+        + (f" ({one['Held']} in it)" if one.get("Held") else "")
         for one in changes
     ]
     if count > len(changes):
