@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import time
 from collections.abc import Awaitable
+from pathlib import Path
 
 from ..host import cgroups, files, process
 from ..host.errors import BayError
@@ -22,6 +24,9 @@ from .lifecycle import Lifecycle
 from .types import Container
 
 _log = logging.getLogger(__name__)
+
+# How long the undo of a start waits for the end of those it has killed.
+_UNDO_SECONDS = 10.0
 
 
 async def reconcile(context: Context, lifecycle: Lifecycle) -> None:
@@ -109,8 +114,14 @@ async def _adopt(context: Context, lifecycle: Lifecycle, container: Container) -
 async def _undo_start(context: Context, container: Container) -> None:
     """Take back a start that never reached its process; the container is as before it."""
     state = container.state
-    await offload(_kill_supervisor, container)
-    await departure.clear(context, container)
+    limit = time.monotonic() + _UNDO_SECONDS
+    while True:
+        await offload(_kill_supervisor, container)
+        await departure.clear(context, container)
+        # Who still has its lock may be about to create the container.
+        if not await offload(conmon.is_held, container.bundle) or time.monotonic() > limit:
+            break
+        await departure.pause(0.01)
     container.phase = ""
     state.pid = state.pid_started = 0
     if state.running:
@@ -121,12 +132,17 @@ async def _undo_start(context: Context, container: Container) -> None:
 
 
 def _kill_supervisor(container: Container) -> None:
-    """End a conmon whose engine died before it had told the pid: its container never starts."""
-    with contextlib.suppress(OSError, ValueError):
-        pid = int((container.bundle / "conmon.pid").read_text(encoding="ascii"))
-        command = files.read_text(f"/proc/{pid}/cmdline", "")
-        if container.id in command:
-            os.kill(pid, 9)
+    """End a conmon whose engine died before it had told the pid: its container never starts.
+
+    By its command: on a busy machine it may not have come to write its pid file, and then it would
+    create the container behind our back.
+    """
+    mark = f"\0-c\0{container.id}\0".encode()
+    for entry in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError):
+            command = Path(f"/proc/{int(entry)}/cmdline").read_bytes()
+            if mark in command:
+                os.kill(int(entry), signal.SIGKILL)
 
 
 async def _record_exit(context: Context, container: Container) -> None:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ..host.errors import ConflictError, InvalidError, NotFoundError
+from ..host.errors import BayError, ConflictError, InvalidError, NotFoundError
 from ..host.threads import offload
 from ..storage.db import Database
 from .types import Container, Json, State
@@ -40,10 +40,21 @@ class Roster:
         self._writing = threading.Lock()
 
     def load(self) -> None:
-        """Read every row; blocks. Called once, when the engine opens."""
+        """Read every row; blocks. Called once, when the engine opens.
+
+        Raises BayError for a row that cannot be read: what nobody knows of is cleared away, and its
+        files are not to go that way.
+        """
         self._db.migrate("containers", [_TABLE])
         for key, name, body in self._db.execute("SELECT id, name, body FROM containers"):
-            container = _decode(json.loads(body), self._folder / key)
+            try:
+                container = _decode(json.loads(body), self._folder / key)
+            except (ValueError, TypeError, AttributeError) as error:
+                raise BayError(
+                    f"the row of container {name} ({key[:12]}) in the engine's database is damaged"
+                    f" ({error}): restore bay.db from a copy, or delete that row and with it the"
+                    " container"
+                ) from error
             container.name = name
             self._by_id[key] = container
             self._by_name[name] = key

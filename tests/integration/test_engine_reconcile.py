@@ -169,6 +169,36 @@ def test_an_interrupted_rm_keeps_anonymous_volumes(box: tuple[EngineProcess, str
         engine.bay("volume", "rm", volume, check=True)
 
 
+def test_killed_before_conmon_has_begun(box: tuple[EngineProcess, str]) -> None:
+    """It goes ahead once its engine is gone: what it would create then must not come to be."""
+    engine, image = box
+    hold, began = engine.folder / "hold", engine.folder / "began"
+    hold.touch()
+    real = shutil.copy2("/usr/bin/conmon", engine.folder / "real")
+    slow = engine.folder / "slow"
+    wait = f"touch {began}; while [ -e {hold} ]; do sleep 0.05; done; exec {real}"
+    slow.write_text(f'#!/bin/sh\n{wait} "$@"\n')
+    slow.chmod(0o755)
+    bind = f'mount --bind {slow} /usr/bin/conmon && exec "$@"'
+    engine.stop()
+    engine.prefix = ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", bind, "sh"]
+    engine.start()
+    made = engine.bay("create", "--name", "late", image, "sleep", "1000", check=True)
+    starting = subprocess.Popen(
+        [str(BAY), "-H", engine.host, "start", "late"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=engine.environment,
+    )  # fmt: skip
+    wait_until(began.exists, "conmon")
+    engine.kill9()
+    starting.wait(timeout=30)
+    engine.start()
+    assert [e for e in leaks.processes(engine.options) if made.stdout.strip() in e] == []
+    hold.unlink()
+    assert engine.inspect("late")["State"]["Status"] == "created"
+    engine.bay("start", "late", check=True)
+    engine.remove_containers()
+
+
 @pytest.mark.parametrize("verb", ["commit", "snapshot"])
 def test_killed_while_it_holds_a_container_still(box: tuple[EngineProcess, str], verb: str) -> None:
     """What a commit or a snapshot paused runs on; what the user paused stays paused."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bayplan.core.roster import Roster
 from bayplan.host.errors import BayError, NoSpaceError
 from bayplan.storage.db import Database
 
@@ -146,3 +147,15 @@ def test_the_log_has_its_room_beforehand(tmp_path: Path) -> None:
     again = Database(tmp_path / "room.db")
     assert len(again.execute("SELECT a FROM t")) == 300
     again.close()
+
+
+@pytest.mark.parametrize("body", ["{broken", "[]", "{}"])
+def test_a_damaged_row_is_named(tmp_path: Path, body: str) -> None:
+    """No traceback; and no container that is taken for none, whose files would be cleared away."""
+    database = Database(tmp_path / "bay.db")
+    roster = Roster(database, tmp_path)
+    roster.load()
+    database.execute("INSERT INTO containers (id, name, body) VALUES ('aa', 'web', ?)", body)
+    with pytest.raises(BayError, match=r"the row of container web .* is damaged"):
+        roster.load()
+    database.close()
