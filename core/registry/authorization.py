@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from ...host.errors import BayError, UnauthorizedError
 from .cancel import Cancel
@@ -158,4 +158,4 @@ class Authorization:
             cancel.wait(pause)
 
     def _may_see(self, realm: str) -> bool:
-        return urlsplit(realm).scheme == "https" or self._endpoint.scheme == "http"
+        return realm.lower().startswith("https:") or self._endpoint.scheme == "http"

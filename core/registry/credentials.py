@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Iterable
@@ -88,7 +87,15 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise BayError(f"cannot read the credentials in {file}: {error}") from error
-    return config if isinstance(config, dict) else {}
+    if not isinstance(config, dict):
+        return {}
+    # Written by hand, or by many programs: what has not the form holds nothing.
+    auths, helpers = (_dict(config.get(key)) for key in ("auths", "credHelpers"))
+    return {**config, "auths": {k: _dict(v) for k, v in auths.items()}, "credHelpers": helpers}
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _helped(config: dict[str, Any], keys: list[str]) -> Credentials:
@@ -128,8 +135,10 @@ def _ask(helper: str, keys: list[str]) -> Credentials:
             raise BayError(f"docker-credential-{helper} failed for {key}: {why}")
         try:
             answer = json.loads(done.stdout)
-        except ValueError as error:
-            raise BayError(f"docker-credential-{helper} answered no JSON for {key}") from error
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise BayError(f"docker-credential-{helper} answered no JSON object for {key}")
         found = from_auth({"username": answer.get("Username"), "password": answer.get("Secret")})
         if found:
             return found
@@ -139,6 +148,6 @@ def _ask(helper: str, keys: list[str]) -> Credentials:
 def _decode(auth: str) -> tuple[str, str]:
     try:
         name, _, password = base64.b64decode(auth).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no text in it
         return "", ""
     return name, password.rstrip("\0")

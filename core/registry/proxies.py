@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
-
-# typeshed lacks it
-from urllib.request import proxy_bypass_environment as _bypassed  # type: ignore[attr-defined]
 
 
 class Proxies:
@@ -20,7 +18,7 @@ class Proxies:
     def pick(self, scheme: str, host: str) -> str | None:
         """The proxy's URL for a request to `host` ("name:port"), None for a direct way."""
         proxy = self._found.get(scheme) or self._found.get("all")
-        if not proxy or _bypassed(host, {"no": "", **self._found}):
+        if not proxy or _bypassed(host, self._found.get("no") or ""):
             return None
         return proxy if "://" in proxy else f"http://{proxy}"
 
@@ -49,3 +47,43 @@ def authorization(proxy: str) -> dict[str, str]:
         return {}
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
     return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode()}
+
+
+def _bypassed(host: str, exceptions: str) -> bool:
+    """Whether `host` ("name:port") is reached directly: this machine, and what NO_PROXY names.
+
+    As Docker reads it (Go's httpproxy): names with all below them, `.name` for those below alone,
+    addresses, networks (`10.0.0.0/8`), each with a port or without; `*` is all.
+    """
+    parts = urlsplit(f"//{host}")
+    name, port = (parts.hostname or "").rstrip("."), parts.port
+    address = _address(name)
+    if name == "localhost" or (address is not None and address.is_loopback):
+        return True
+    for entry in exceptions.lower().replace(",", " ").split():
+        if entry == "*":
+            return True
+        if address is not None and "/" in entry:
+            try:
+                if address in ipaddress.ip_network(entry, strict=False):
+                    return True
+            except ValueError:
+                pass
+            continue
+        plain, _, its_port = entry.rpartition(":") if _address(entry) is None else (entry, "", "")
+        if not its_port.isdecimal():
+            plain, its_port = entry, ""
+        if its_port and port != int(its_port):
+            continue
+        plain = plain.strip("[]").removeprefix("*")
+        below = plain if plain.startswith(".") else f".{plain}"
+        if name == plain or (address is None and name.endswith(below)):
+            return True
+    return False
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ...host.errors import BayError
 from .authorization import Authorization
@@ -20,7 +20,7 @@ from .endpoints import Endpoint
 from .manifests import ACCEPT, LIMIT, Descriptor, Manifest, is_digest
 from .refusals import Refusal
 from .retry import PASSING, Retry
-from .transport import Answer, Body, Transport, TransportError
+from .transport import Answer, Body, Transport, TransportError, joined
 
 _ERROR_LIMIT = 1 << 20
 _TAGS_LIMIT = 16 << 20
@@ -203,10 +203,10 @@ class Repository:
 
     def _joined(self, answer: Answer, location: str) -> str:
         try:
-            url = urljoin(answer.url, location)
+            url = joined(answer.url, location)
             if urlsplit(url).scheme in ("http", "https") and urlsplit(url).port != 0:
                 return url
-        except ValueError:
+        except (ValueError, TransportError):
             pass
         raise BayError(f"the registry {self.endpoint.host} named a bad address: {location[:200]}")
 

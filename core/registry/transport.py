@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from ...host.errors import BayError
 from .cancel import Cancel
@@ -25,9 +25,13 @@ CONNECT_TIMEOUT = 30.0
 # No byte for this long means the other side is gone: registries and CDNs stream without pauses.
 READ_TIMEOUT = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
+_KEEPING = (307, 308)
 _MAX_REDIRECTS = 10
 _MAX_IDLE = 8
 _IDLE_TIMEOUT = 60.0
+# Of RFC 3986, with the percent sign of what is quoted already.
+_URL_LETTERS = "!#$%&'()*+,/:;=?@[]~"
+_SHOWN = 200
 AGENT = "bayplan/0.1 (docker-compatible)"
 
 # A body given as parts has a Content-Length header of its own, or goes out chunked.
@@ -154,7 +158,10 @@ class Transport:
         body: Body = None,
         verify: bool = True,
     ) -> Answer:
-        """Send a request and return the answer, whatever its status; redirects of GET are followed.
+        """Send a request and return the answer, whatever its status.
+
+        Redirects of GET are followed, and those that keep the method (307, 308) where the body can
+        be sent again.
 
         Authorization goes no further than the host it was meant for: blob stores that registries
         redirect to refuse two kinds of it, and it is none of their business.
@@ -163,10 +170,13 @@ class Transport:
         for _ in range(_MAX_REDIRECTS):
             answer = self._once(method, url, cancel, sent, body, verify)
             target = answer.headers.get("Location")
-            if answer.status not in _REDIRECTS or not target or method not in ("GET", "HEAD"):
+            followed: tuple[int, ...] = _REDIRECTS
+            if method not in ("GET", "HEAD"):
+                followed = _KEEPING if _repeatable(body) else ()
+            if answer.status not in followed or not target:
                 return answer
             answer.read(1 << 20)
-            following = urljoin(url, target)
+            following = joined(url, target)
             if _origin(following) != _origin(url):
                 sent = {key: value for key, value in sent.items() if key != "Authorization"}
             url = following
@@ -182,8 +192,6 @@ class Transport:
         verify: bool,
     ) -> Answer:
         scheme, host = _origin(url)
-        if scheme not in ("http", "https") or not host:
-            raise TransportError(f"{url} is no http or https address")
         key = (scheme, host, verify)
         sent = {**headers, **self._proxies.headers(url), "Host": host}
         what = f'{method.title()} "{url}"'
@@ -337,8 +345,25 @@ def _make_context(host: str, verify: bool, folders: tuple[Path, ...]) -> ssl.SSL
 
 
 def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.rpartition("@")[2]
+    """Scheme and host of an address that a registry may have made up; raises TransportError."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts.scheme, parts.netloc.rpartition("@")[2]
+    except ValueError:
+        pass
+    raise TransportError(f"{url[:_SHOWN]} is no http or https address")
+
+
+def joined(url: str, target: str) -> str:
+    """Where a Location leads; what is not ASCII in it, as some stores have it, is quoted.
+
+    Raises TransportError when it is no address.
+    """
+    try:
+        return urljoin(url, quote(target.encode("latin-1", "replace"), safe=_URL_LETTERS))
+    except ValueError as error:
+        raise TransportError(f"{target[:_SHOWN]} is no http or https address") from error
 
 
 def _why(error: Exception) -> str:

@@ -220,3 +220,26 @@ def test_the_api_header_carries_all_kinds() -> None:
     assert credentials.from_auth({"auth": "dTpw"}).username == "u"
     assert credentials.from_auth({"registrytoken": "r"}).registry_token == "r"
     assert not credentials.from_auth(None) and not credentials.from_auth({})
+
+
+@pytest.mark.parametrize("said", ["[]", "null", "warning: x", '"text"'])
+def test_a_helper_that_prints_odd_things_is_a_sentence(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = tmp_path / "docker-credential-odd"
+    helper.write_text(f"#!/bin/sh\necho '{said}'\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    config = tmp_path / "config.json"
+    config.write_text('{"credsStore": "odd"}')
+    with pytest.raises(BayError, match="docker-credential-odd answered no JSON object"):
+        credentials.stored("registry.invalid", files=[config])
+
+
+@pytest.mark.parametrize(
+    "text", ['{"auths": []}', '{"auths": {"r.invalid": "x"}}', '{"credHelpers": 3}',
+             '{"auths": {"r.invalid": {"auth": "\u00e9"}}}'],
+)  # fmt: skip
+def test_credentials_without_their_form_are_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(text)
+    assert not credentials.stored("r.invalid", files=[tmp_path / "config.json"])

@@ -176,7 +176,60 @@ def test_a_proxy_gets_the_whole_address(server: Wayward) -> None:
     server.on("http://registry.invalid:5000/v2/a/b/manifests/x", Reply(200, MANIFEST))
     Repository(wire, endpoint, "a/b", "a/b", Credentials()).manifest("x")
     assert server.seen[0].headers["proxy-authorization"] == "Basic dTpw"
-    assert Proxies({"http": "p", "no": ".invalid"}).pick("http", "registry.invalid:5000") is None
+
+
+@pytest.mark.parametrize(
+    ("no", "host", "direct"),
+    [
+        (".invalid", "registry.invalid:5000", True),
+        (".invalid", "invalid:5000", False),
+        ("invalid", "registry.invalid", True),
+        ("a, *.invalid", "registry.invalid", True),
+        ("valid", "registry.invalid", False),
+        ("registry.invalid:5000", "registry.invalid:5000", True),
+        ("registry.invalid:5000", "registry.invalid:5001", False),
+        ("10.0.0.0/8", "10.1.2.3:5000", True),
+        ("10.0.0.0/8,odd/net", "11.1.2.3:5000", False),
+        ("fd00::/8", "[fd00::1]:5000", True),
+        ("11.1.2.3", "11.1.2.3:5000", True),
+        ("*", "registry.invalid", True),
+        ("", "localhost:5000", True),
+        ("", "127.0.0.2:5000", True),
+        ("", "[::1]:5000", True),
+        ("", "registry.invalid", False),
+    ],
+)
+def test_who_is_reached_without_the_proxy(no: str, host: str, direct: bool) -> None:
+    """As Docker reads NO_PROXY; this machine is never reached through one."""
+    assert (Proxies({"http": "p", "no": no}).pick("http", host) is None) == direct
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[::1", "http://h:99999/x", "ftp://h/x", "data:x", "http://h:0"]
+)
+def test_a_place_that_is_none_is_a_sentence(place: str, server: Wayward) -> None:
+    """Of a redirect, and of a token server."""
+    server.on("/v2/a/b/manifests/x", Reply(307, headers={"Location": place}))
+    with pytest.raises(TransportError, match=r"no http or https address"):
+        _repository(server).manifest("x")
+    ask = {"WWW-Authenticate": f'Bearer realm="{place}",service="s"'}
+    server.on("/v2/a/b/manifests/y", Reply(401, headers=ask))
+    with pytest.raises(TransportError, match=r"no http or https address"):
+        _repository(server).manifest("y")
+
+
+def test_a_redirect_may_have_letters_beyond_ascii(server: Wayward) -> None:
+    server.on("/v2/a/b/manifests/x", Reply(307, headers={"Location": "/caf\xe9"}))
+    server.on("/caf%E9", Reply(200, MANIFEST))
+    assert _repository(server).manifest("x").digest == DIGEST
+
+
+def test_an_upload_follows_a_redirect_that_keeps_the_method(server: Wayward) -> None:
+    """As of a registry that has moved behind another name."""
+    server.on("/v2/a/b/manifests/x", Reply(308, headers={"Location": "/v2/c/b/manifests/x"}))
+    server.on("/v2/c/b/manifests/x", Reply(201))
+    _repository(server).put_manifest("x", MANIFEST, "t")
+    assert [one.method for one in server.seen[-2:]] == ["PUT", "PUT"]
 
 
 def test_an_idle_connection_closed_by_the_server_is_replaced(server: Wayward) -> None:
