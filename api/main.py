@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from ..core.options import DEFAULT_ROOT, DEFAULT_RUN_ROOT, Options
 from ..host.errors import BayError, ConflictError, InvalidError, sentence
 from ..host.files import unlink
+from ..host.logfile import Bounded
 from . import listeners
 from .listeners import Listening, TlsDoor
 
@@ -113,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bay engine: {error}", file=sys.stderr)
         return 1
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[Bounded(str(options.run_root / "engine.log"))],
         level=logging.DEBUG if options.debug else logging.INFO,
         format=LOG_FORMAT,
     )

@@ -168,8 +168,9 @@ NETWORK: Shape = {
     ),
     **_each(
         "bool",
-        "CheckDuplicate Internal Attachable Ingress EnableIPv6 EnableIPv4",
+        "CheckDuplicate Internal Attachable Ingress EnableIPv6 EnableIPv4 ConfigOnly",
     ),
+    "ConfigFrom": {"Network": "string"},
     "IPAM": {
         "Driver": "string",
         "Options": _TEXT_MAP,

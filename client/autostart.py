@@ -11,6 +11,7 @@ import sys
 import time
 
 from ..host.light import Iterator
+from ..host.logfile import put_aside
 from .errors import UnreachableError
 from .hosts import Host
 
@@ -74,6 +75,7 @@ def engine_argv(run_root: str) -> list[str]:
 
 def _spawn_and_wait(host: Host, log_path: str, patience: float) -> bool:
     """Start one; False when another engine holds the root, before the time `patience`."""
+    put_aside(log_path)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
         start = os.fstat(log).st_size

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..host.errors import ConflictError, RuntimeFailedError
 from ..host.inroot import open_inside
 from .runtimeerrors import failure
 
@@ -23,8 +24,19 @@ def check(rootfs: Path, args: Sequence[str], env: Sequence[str], cwd: str, verb:
     """Look `args[0]` up as execvp(3) does, links kept inside `rootfs`.
 
     Raises RuntimeFailedError with Docker's sentence: 127 when there is no such file, 126 when it
-    is not executable. What only the kernel can tell (a wrong format) is left to it. Blocks.
+    is not executable; ConflictError when `rootfs`, of a process, has gone with it. What only the
+    kernel can tell (a wrong format) is left to it. Blocks.
     """
+    try:
+        _check(rootfs, args, env, cwd, verb)
+    except RuntimeFailedError:
+        # Of a process that has ended /proc/PID/root leads nowhere (proc(5)): nothing was found.
+        if rootfs.exists():
+            raise
+        raise ConflictError("the container is not running: it has just ended") from None
+
+
+def _check(rootfs: Path, args: Sequence[str], env: Sequence[str], cwd: str, verb: str) -> None:
     command = args[0]
     if "/" in command:
         code = _look(rootfs, os.path.join(cwd, command))

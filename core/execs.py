@@ -34,6 +34,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 # Docker forgets an exec that has ended after five minutes.
 _KEPT_SECONDS = 300
+# Of one container. Docker keeps them all; a client that starts none of its execs fills memory.
+_WAITING = 1000
 # When the container, or conmon, was killed and took the exit code along.
 _KILLED = 137
 
@@ -50,6 +52,7 @@ class Exec:
     running: bool = False
     exit_code: int | None = None
     ended_at: float = 0.0
+    made_at: float = field(default_factory=time.monotonic)
     size: tuple[int, int] | None = None
     output: Output | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -276,10 +279,17 @@ class Execs:
         self._prune()
 
     def _prune(self) -> None:
+        """Forget what has ended a while ago, and what waits for its start as long, beyond many."""
         limit = time.monotonic() - _KEPT_SECONDS
-        for found in list(self._all.values()):
-            if found.exit_code is not None and found.ended_at < limit:
-                del self._all[found.id]
+        waiting: dict[str, int] = {}
+        for found in reversed(list(self._all.values())):  # the youngest first
+            if found.exit_code is not None:
+                if found.ended_at < limit:
+                    del self._all[found.id]
+            elif not found.running:
+                count = waiting[found.container.id] = waiting.get(found.container.id, 0) + 1
+                if count > _WAITING and found.made_at < limit:
+                    del self._all[found.id]
 
     def _get(self, exec_id: str) -> Exec:
         found = self._all.get(exec_id)

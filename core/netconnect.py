@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..host.errors import BayError, ForbiddenError, NotFoundError
 from ..host.threads import offload
-from . import etcfiles, netcheck, netviews
+from . import etcfiles, netcheck, netconfig, netviews
 from .netjoin import Joining, gateway_of
 from .netmodel import Endpoint, Network, PortRow
 from .types import Container, Json
@@ -15,6 +15,7 @@ async def connect(joining: Joining, network: Network, container: Container, give
 
     Raises ForbiddenError or InvalidError in Docker's words; nothing is changed then.
     """
+    netconfig.refuse(network)
     _check_mode(network, container, joining_it=True)
     netcheck.check_settings(network, given)
     async with joining.lock(container.id):

@@ -10,7 +10,7 @@ from ..host.errors import ConflictError, ForbiddenError, InvalidError, Unsupport
 from ..netns import links
 from ..netns.links import LinkFacts
 from ..netns.netlink import Netlink
-from . import ipam, netdefaults, netparents
+from . import ipam, netconfig, netdefaults, netparents
 from .ipam import AnyNetwork
 from .netmodel import (
     LINK,
@@ -44,20 +44,21 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
         raise ForbiddenError(f"operation is not permitted on predefined {name} network")
     if state.has(name):
         raise ConflictError(f"network with name {name} already exists")
+    if body.get("ConfigOnly"):
+        return _configuration(name, body)
+    body = netconfig.applied(state, body)
     driver = body.get("Driver") or "bridge"
     if driver in ("host", "null"):
         raise ForbiddenError(f'only one instance of "{driver}" network is allowed')
     if driver not in ("bridge", *MODES):
         known = ", ".join(("bridge", *MODES))
         raise UnsupportedError(f"network driver {driver} is not supported: use one of {known}")
-    if body.get("ConfigOnly") or (body.get("ConfigFrom") or {}).get("Network"):
-        raise UnsupportedError("configuration-only networks are not supported")
     if body.get("Ingress"):
         raise InvalidError("Ingress network can only be global scope network: there is no Swarm")
     if body.get("Scope") not in (None, "", "local"):
         raise InvalidError(f"network scope {body['Scope']} is not supported: there is no Swarm")
     key = new_id()
-    given = {str(k): str(v) for k, v in (body.get("Options") or {}).items()}
+    given = _texts(body, "Options")
     named = given.get(LINK if driver == "bridge" else PARENT)
     link = named or f"{options.link_prefix}-{key[:7]}"
     found = links.facts(host, link) if _LINK_NAME.match(link) else None
@@ -86,8 +87,9 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
         ipv4=ipv4,
         ipv6=ipv6,
         options=given,
-        labels={str(k): str(v) for k, v in (body.get("Labels") or {}).items()},
+        labels=_texts(body, "Labels"),
         ipam={"Driver": "default", "Options": request.get("Options")},
+        config_from=netconfig.source(body),
     )
     asked = [
         ipam.make_pool(config) for config in request.get("Config") or [] if config.get("Subnet")
@@ -95,6 +97,32 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
     network.user_subnets = bool(asked)
     network.pools = _pools(state, network, asked, host, options.tag)
     return network
+
+
+def _configuration(name: str, body: Json) -> Network:
+    """A configuration-only network: as Docker has it, of no driver, whichever was asked for."""
+    netconfig.check_only(body)
+    request: Json = body.get("IPAM") or {}
+    return Network(
+        id=new_id(),
+        name=name,
+        created=time.time_ns(),
+        driver="null",
+        ipv4=body.get("EnableIPv4", True) is not False,
+        ipv6=bool(body.get("EnableIPv6")),
+        options=_texts(body, "Options"),
+        labels=_texts(body, "Labels"),
+        ipam={
+            "Driver": request.get("Driver") or "default",
+            "Options": request.get("Options"),
+            "Config": request.get("Config") or [],
+        },
+        config_only=True,
+    )
+
+
+def _texts(body: Json, field: str) -> dict[str, str]:
+    return {str(k): str(v) for k, v in (body.get(field) or {}).items()}
 
 
 def _pools(

@@ -80,6 +80,9 @@ class Network:
     user_subnets: bool = False
     # Of the host's way out when the network was made: larger packets would be lost there.
     path_mtu: int = 1500
+    # It only holds settings (core.netconfig), in `ipam` as asked for; or where it has them from.
+    config_only: bool = False
+    config_from: str = ""
     options: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     ipam: dict[str, Any] = field(default_factory=dict)

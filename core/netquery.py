@@ -36,6 +36,7 @@ def prunable(state: NetState, filters: Filters) -> list[Network]:
         network
         for network in sorted(state.networks.values(), key=lambda item: item.name)
         if network.user_defined
+        and not network.config_only
         and not state.on(network.id)
         and all(network.created < limit for limit in until)
         and filtering.label_filters(filters, network.labels)

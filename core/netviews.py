@@ -19,6 +19,8 @@ def network(item: Network, containers: Json | None = None) -> Json:
         }
         for pool in item.pools
     ]
+    if item.config_only:
+        config = item.ipam["Config"]
     return {
         "Name": item.name,
         "Id": item.id,
@@ -30,13 +32,13 @@ def network(item: Network, containers: Json | None = None) -> Json:
         "IPAM": {
             "Driver": item.ipam.get("Driver") or "default",
             "Options": item.ipam.get("Options"),
-            "Config": config or (None if item.driver in ("host", "null") else []),
+            "Config": config or ([] if item.user_defined or item.driver == "bridge" else None),
         },
         "Internal": item.internal,
         "Attachable": item.attachable,
         "Ingress": False,
-        "ConfigFrom": {"Network": ""},
-        "ConfigOnly": False,
+        "ConfigFrom": {"Network": item.config_from},
+        "ConfigOnly": item.config_only,
         "Containers": containers or {},
         "Options": item.options,
         "Labels": item.labels,

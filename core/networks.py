@@ -16,7 +16,16 @@ from ..host.errors import BayError, ForbiddenError, NotFoundError
 from ..host.threads import offload
 from ..netns import bridge, forwarding
 from ..netns.types import Bridge
-from . import netcheck, netconnect, netcreate, netdefaults, netquery, netrepair, netviews
+from . import (
+    netcheck,
+    netconfig,
+    netconnect,
+    netcreate,
+    netdefaults,
+    netquery,
+    netrepair,
+    netviews,
+)
 from .netdns import Dns
 from .netjoin import Joining
 from .netjournal import Journal
@@ -193,7 +202,8 @@ class Networks:
             network.path_mtu = await offload(netdefaults.path_mtu, self._kernel.host)
             await self._save(network)
             try:
-                await self._kernel.add(network.segment())
+                if not network.config_only:
+                    await self._kernel.add(network.segment())
             except BaseException as error:
                 await self._forget(network)
                 if isinstance(error, OSError):
@@ -235,6 +245,10 @@ class Networks:
                 f"error while removing network: network {network.name} has active endpoints "
                 f"({names})"
             )
+        if netconfig.users(self._state, network):
+            raise ForbiddenError(
+                f'error while removing network: configuration network "{network.name}" is in use'
+            )
         await self._forget(network)
         self._emit("destroy", network)
 
@@ -266,7 +280,8 @@ class Networks:
         """Remove a network: from memory at once, so that nobody joins it, its row last."""
         self._state.drop_network(network)
         try:
-            await self._kernel.remove(network.segment(), keep_link=network.adopted)
+            if not network.config_only:
+                await self._kernel.remove(network.segment(), keep_link=network.adopted)
             await offload(self._state.journal.drop_network, network.id)
         except BaseException:
             # Its row is there: as long as that is so it can be seen, and removed once more.

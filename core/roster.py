@@ -77,6 +77,8 @@ class Roster:
             return self._by_id[name]
         if name in self._by_name:
             return self._by_id[self._by_name[name]]
+        if "/" in name and (linked := self._linked(*name.split("/", 1))):
+            return linked
         hits = [key for key in self._by_id if key.startswith(name)] if name else []
         if len(hits) == 1:
             return self._by_id[hits[0]]
@@ -85,6 +87,15 @@ class Roster:
                 f"Multiple IDs found with provided prefix: {ref}; give more of its digits"
             )
         raise NotFoundError(f"No such container: {ref}")
+
+    def _linked(self, parent: str, alias: str) -> Container | None:
+        """What PARENT/ALIAS is, the legacy name that a link on the default bridge gives."""
+        owner = self._by_id.get(self._by_name.get(parent, ""))
+        for link in (owner.host_config.get("Links") or []) if owner else []:
+            target, _, own = str(link).partition(":")
+            if own.rpartition("/")[2] == alias:
+                return self._by_id.get(target)
+        return None
 
     def get(self, key: str) -> Container | None:
         """The container of that full id, or None."""

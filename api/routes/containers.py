@@ -49,9 +49,11 @@ async def prune(call: Call) -> web.StreamResponse:
 
 
 @route("GET", "/containers/{id}/json")
+@route("GET", "/containers/{id}/{alias}/json")
 async def inspect(call: Call) -> web.StreamResponse:
-    """`docker inspect`."""
-    found = await call.engine.containers.inspect(call.path["id"], call.flag("size"))
+    """`docker inspect`, also of PARENT/ALIAS, the name that a link gives."""
+    name = "/".join(call.path[key] for key in ("id", "alias") if key in call.path)
+    found = await call.engine.containers.inspect(name, call.flag("size"))
     return reply(legacy.container(found, call.version))
 
 

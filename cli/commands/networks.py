@@ -70,6 +70,8 @@ def run_create(app: App, parsed: Parsed) -> None:
         "Scope": parsed["scope"],
         "Internal": parsed["internal"],
         "Attachable": parsed["attachable"],
+        "ConfigOnly": parsed["config-only"],
+        "ConfigFrom": {"Network": parsed["config-from"]} if parsed["config-from"] else None,
         "EnableIPv6": parsed["ipv6"],
         "IPAM": {
             "Driver": parsed["ipam-driver"],
@@ -194,8 +196,8 @@ CREATE = Command(
     flags=(
         switch("attachable", "Containers may be connected by hand"),
         many("aux-address", "Address that is taken: NAME=ADDRESS", kind="map"),
-        refused.value("config-from", "this engine has no configuration-only networks"),
-        refused.switch("config-only", "this engine has no configuration-only networks"),
+        text("config-from", "Configuration-only network to take the settings of"),
+        switch("config-only", "Only keep the settings, for networks to be made from"),
         text("driver", "Network driver", "d", default="bridge"),
         many("gateway", "Gateway of a subnet", kind="strings"),
         refused.switch("ingress", refused.SWARM),

@@ -171,8 +171,26 @@ SCRIPTS = {
         links() { docker inspect -f \\
              '{{range .HostConfig.Links}}{{println .}}{{end}}' bsd-b | sort; }
         links; docker rename bsd-a bsd-c; names; links
+        docker inspect -f '{{.Name}}' bsd-b/db; docker inspect -f '{{.Name}}' bsd-b/none
         docker restart -t 0 bsd-b; docker exec bsd-b grep -cw db /etc/hosts
         docker rm --link bsd-b/db; names; links
+    """,
+    "configurations": """
+        new() { docker network create "$@"; }
+        show() { docker network inspect -f '{{.Driver}} {{.Internal}} {{.ConfigOnly}}
+             {{.ConfigFrom.Network}} {{.Options}} {{.Labels}} {{json .IPAM.Driver}}
+             {{range .IPAM.Config}}{{.Subnet}} {{.IPRange}} {{.AuxiliaryAddresses}}{{end}}' $1; }
+        new --config-only --subnet 10.217.7.0/24 --ip-range 10.217.7.128/25 --label a=b \\
+             -o com.docker.network.driver.mtu=1400 --aux-address r=10.217.7.3 bsd-cfg; show bsd-cfg
+        for f in --internal --attachable '--config-from bsd-cfg' '--scope swarm'; do
+             new --config-only $f bsd-no; done
+        new --config-only bsd-cfg
+        for f in '--subnet 10.1.0.0/24' '--label x=y' '-o x=y' '--ipv6'; do
+             new --config-from bsd-cfg $f bsd-no; done
+        new --config-from none bsd-no; new --config-from bsd-cfg --internal bsd-real; show bsd-real
+        new --config-from bsd-real bsd-no; docker network rm bsd-cfg
+        docker network ls --format '{{.Name}} {{.Driver}}' -f name=bsd-; docker network prune -f
+        docker network rm bsd-cfg; docker network ls -q -f name=bsd-
     """,
     "filters": """
         docker volume create bsd-vol; run="docker run -d --name"

@@ -36,7 +36,6 @@ REFUSED = {
         ("cpu-count", "cpu-percent", "io-maxbandwidth", "io-maxiops"), "only of Windows"
     ),
     **dict.fromkeys(("checkpoint", "checkpoint-dir"), "no checkpoints"),
-    **dict.fromkeys(("config-from", "config-only"), "no configuration-only networks"),
     **dict.fromkeys(
         (
             *("ingress", "availability", "group", "limit-bytes", "required-bytes", "scope"),

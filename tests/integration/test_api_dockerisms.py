@@ -118,9 +118,11 @@ def test_legacy_links(engine: EngineProcess, box: Any) -> None:
         "MY_WEB_ENV_MODE=on",
     ):
         assert line in told
+    assert engine.inspect("ism-user/my-web")["Id"] == engine.inspect(web)["Id"]
     assert engine.api("DELETE", "/containers/ism-user/my-web").status == 404
     assert engine.api("DELETE", "/containers/ism-user/my-web?link=1").status == 204
     assert not engine.inspect(user)["HostConfig"]["Links"]
+    assert engine.api("GET", "/containers/ism-user/my-web/json").status == 404
     assert engine.api("DELETE", "/containers/ism-user/my-web?link=1").status == 404
 
 

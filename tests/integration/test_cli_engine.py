@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from bayplan.host import logfile
 from support.engine import BAY, EngineProcess
 from support.waiting import wait_until
 
@@ -31,6 +32,27 @@ def test_one_of_many_clients_starts_the_engine(fresh_engine: Fresh) -> None:
     with open(f"/proc/{engine.pid}/stat", encoding="ascii") as file:
         session = int(file.read().rpartition(")")[2].split()[3])
     assert session == engine.pid
+
+
+def test_a_log_that_has_grown_large_is_put_aside_at_a_start(fresh_engine: Fresh) -> None:
+    engine = fresh_engine()
+    engine.stop()
+    log, older = engine.run_root / "engine.log", engine.run_root / f"engine.log{logfile.OLDER}"
+    older.write_text("of long ago")
+    for size in (logfile.LARGEST + 1, 100):
+        with open(log, "wb") as file:
+            file.truncate(size)
+        engine.bay("info", check=True)
+        assert ("serves" in log.read_text()) and older.stat().st_size == logfile.LARGEST + 1
+        assert (log.stat().st_size > size) == (size == 100)
+        engine.stop()
+    with open(log, "wb") as file:
+        file.truncate(logfile.LARGEST - 10)
+    older.unlink()
+    engine.bay("info", check=True)  # its first lines make the log large while it runs
+    assert older.stat().st_size > logfile.LARGEST and log.stat().st_size < logfile.LARGEST
+    assert os.readlink(f"/proc/{engine.pid}/fd/1") == os.readlink(f"/proc/{engine.pid}/fd/2")
+    assert os.readlink(f"/proc/{engine.pid}/fd/2") == str(log)
 
 
 def test_an_engine_that_dies_at_once_says_why(fresh_engine: Fresh) -> None:

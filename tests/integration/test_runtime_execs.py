@@ -218,3 +218,25 @@ async def test_cancelled_start_leaves_nothing(sandbox: Sandbox) -> None:
         await asyncio.to_thread(wait_until, lambda: pids.read_text() == "", "no child is left")
         _, output = await run(execs, container, "ps", "-o", "args")
         assert b"601" not in output
+
+
+async def test_execs_that_nobody_starts_are_bounded(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest of too many goes once it has waited for long; what runs or is young stays."""
+    monkeypatch.setattr("bayplan.core.execs._WAITING", 3)
+    async with started(sandbox) as (execs, container):
+
+        async def create(command: str = "true") -> str:
+            return await execs.create(container, {"Cmd": [command]})
+
+        first = await create()
+        running = await execs.create(container, {"Cmd": ["sleep", "600"]})
+        await execs.start(running, detach=True, tty=False, size=None)
+        others = [await create() for _ in range(4)]
+        assert execs.ids(container.id) == [first, running, *others]
+        monkeypatch.setattr("bayplan.core.execs._KEPT_SECONDS", 0)
+        last = await create()
+        assert execs.ids(container.id) == [running, *others[1:], last]
+        await execs.kill(running)
+        await execs.wait(running)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from bayplan.core import commandcheck
-from bayplan.host.errors import RuntimeFailedError
+from bayplan.host.errors import ConflictError, RuntimeFailedError
 
 ENV = ["A=1", "PATH=/bin:/usr/bin"]
 
@@ -50,3 +52,15 @@ def test_not_found(rootfs: Path, command: str, code: int, words: str) -> None:
     assert caught.value.code == code
     start = f'OCI runtime exec failed: unable to start container process: exec: "{command}": '
     assert caught.value.message == f"{start}{words}: unknown"
+
+
+def test_a_root_that_has_gone_says_nothing_of_the_command() -> None:
+    """Its process has ended, and may wait to be reaped."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        rootfs = Path(f"/proc/{process.pid}/root")
+        with pytest.raises(RuntimeFailedError):
+            commandcheck.check(rootfs, ["/none"], ENV, "/", "exec")
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(ConflictError, match="has just ended"):
+            commandcheck.check(rootfs, ["/bin/sh"], ENV, "/", "exec")
