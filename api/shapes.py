@@ -160,7 +160,8 @@ _EXEC: dict[str, Shape] = {
 }
 EXEC: Shape = _EXEC
 EXEC_RUN: Shape = {**_EXEC, "Detach": "bool"}
-EXEC_START: Shape = {"Detach": "bool", "Tty": "bool", "ConsoleSize": ["int64"]}
+# `HangUp` is ours: the terminal ends with its client, as one that is closed does.
+EXEC_START: Shape = {"Detach": "bool", "Tty": "bool", "ConsoleSize": ["int64"], "HangUp": "bool"}
 NETWORK: Shape = {
     **_each(
         "string",

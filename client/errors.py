@@ -55,7 +55,8 @@ def from_response(status: int, body: bytes) -> BayError:
         if isinstance(parsed, dict) and parsed.get("message"):
             text = str(parsed["message"])
     except ValueError:
-        pass
+        if text.startswith("<"):  # a page of what stands before the engine
+            text = f"what stands before the engine answered with status {status}"
     error = _BY_STATUS.get(status, BayError)(text or f"the engine answered with status {status}")
     error.status = status
     return error

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..host.errors import BayError
+from .answers import shape_of
 
 if TYPE_CHECKING:
     from .model import Model
@@ -39,7 +40,7 @@ class Ahead:
         # An engine that speaks another language is the feed's to name.
         with contextlib.suppress(BayError, OSError, ValueError, AttributeError):
             for kind, path, query in _ASKED:
-                reply = self._get(path, **query)
+                reply = shape_of(path)(self._get(path, **query))
                 self._got[kind] = (reply.get("Volumes") or []) if kind == "volumes" else reply
 
     def fill(self, model: Model) -> bool:

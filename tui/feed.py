@@ -16,6 +16,7 @@ from ..client.errors import ProtocolError, UnreachableError
 from ..host.errors import BayError
 from .model import KEEP, KINDS, Happening, History, Json, Model, history_of, recall
 from .source import Source
+from .tabs import is_podman
 
 SETTLE = 0.1  # seconds in which a burst of events becomes one refresh
 # Docker writes "die" before its list says so: what changed is looked at once more a second later.
@@ -96,6 +97,7 @@ class Feed:
     async def _connected(self) -> None:
         version, info = await asyncio.gather(self.source.get("/version"), self.source.get("/info"))
         self.model.version, self.model.info = version, info
+        self.source.podman = is_podman(version)
         since = str(int(self._clock()) - PAST)
         lines = self.source.lines("/events", since=since)
         async with lines as events, asyncio.TaskGroup() as group:
@@ -146,10 +148,12 @@ class Feed:
 
     async def _list(self, kind: str) -> list[Json]:
         if kind == "containers":
-            return list(await self.source.get("/containers/json", all=True))
-        if kind == "volumes":
-            return list((await self.source.get("/volumes")).get("Volumes") or [])
-        return list(await self.source.get(f"/{kind}/json" if kind == "images" else f"/{kind}"))
+            found: list[Json] = await self.source.get("/containers/json", all=True)
+        elif kind == "volumes":
+            found = (await self.source.get("/volumes")).get("Volumes") or []
+        else:
+            found = await self.source.get(f"/{kind}/json" if kind == "images" else f"/{kind}")
+        return found
 
     async def _sample(self) -> None:
         try:

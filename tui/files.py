@@ -30,7 +30,7 @@ def node_of(entry: Json) -> Node:
     """One entry of a folder as a node of a tree."""
     kind = str(entry.get("Type", "file"))
     user, group = entry.get("User") or entry.get("Uid", ""), entry.get("Group") or entry.get("Gid")
-    letters = stat.filemode(int(entry.get("Mode") or 0))[1:]
+    letters = stat.filemode(int(entry.get("Mode") or 0) & 0o177777)[1:]
     return Node(
         path=str(entry["Path"]),
         name=str(entry["Name"]),

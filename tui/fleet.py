@@ -6,9 +6,10 @@ it is bound to that host until it has ended, wherever the cursor goes meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from . import text
 from .cells import Cell, Column, Row, Tone, cell
+from .deeds import carry_out
 from .dialing import Dialer
 from .feed import Feed
 from .filters import HOST
@@ -26,6 +28,8 @@ from .source import Source
 from .verbs import Deed, Step
 
 if TYPE_CHECKING:
+    from textual.notifications import SeverityLevel
+
     from ..client.hosts import Host
 
 SILENT = 6.0  # seconds without a sample until a host counts as slow
@@ -258,3 +262,27 @@ def parted(deed: Deed) -> dict[str, Deed]:
     for step in deed.steps:
         parts.setdefault(step.host, []).append(step)
     return {name: replace(deed, steps=steps) for name, steps in parts.items()}
+
+
+async def perform(
+    deed: Deed, stations: Mapping[str, Station], changed: Callable[[], None]
+) -> dict[str, list[str]]:
+    """Carry a deed out on all its hosts at once, `stations` by name; what failed on each."""
+
+    async def one(name: str, part: Deed) -> list[str]:
+        station = stations[name]
+        with bound(station):
+            return await carry_out(part, station.source, station.model, changed)
+
+    parts = parted(deed)
+    failed = await asyncio.gather(*(one(*each) for each in parts.items()))
+    return {stations[name].name: texts for name, texts in zip(parts, failed, strict=True)}
+
+
+def result(deed: Deed, failed: Mapping[str, list[str]]) -> tuple[str, SeverityLevel]:
+    """What a deed came to on each host, `failed` holding what was refused there; how bad it is."""
+    words = []
+    for name, part in parted(deed).items():
+        count, lost = len(part.steps), len(failed.get(name, ()))
+        words.append(f"{name}: {count - lost} of {count}" if lost else f"{name}: {count}")
+    return " · ".join(words), "warning" if any(failed.values()) else "information"

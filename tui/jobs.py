@@ -74,6 +74,8 @@ class Job:
             self.error = self.error or str(error)
         except OSError as error:
             self.error = f"{error.filename or self.what}: {error.strerror or error}"
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # of an odd message
+            self.error = f"What answers at {source.name} speaks another language: {error!r}"
         finally:
             self.over = True
 

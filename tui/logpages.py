@@ -48,7 +48,7 @@ class LogPages:
 
     async def after(self, last: Line) -> list[Line]:
         """Up to a page of lines after `last`."""
-        lines = await self._take(PAGE, since=moment(clock.to_ns(last.time)))
+        lines = await self._take(PAGE, since=moment(_ns(last)))
         for index, line in enumerate(lines):
             if _same(line, last):
                 return lines[index + 1 :]
@@ -111,9 +111,17 @@ def moment(ns: int) -> str:
     return f"{ns // 10**9}.{ns % 10**9:09}"
 
 
+def _ns(line: Line) -> int:
+    """When a line was written; 0 where its engine does not say so as all do."""
+    try:
+        return clock.to_ns(line.time)
+    except ValueError:
+        return 0
+
+
 def after(line: Line) -> str:
     """The moment after `line`, from which on the lines that follow it are."""
-    return moment(clock.to_ns(line.time) + 1)
+    return moment(_ns(line) + 1)
 
 
 async def save(
@@ -158,7 +166,7 @@ def since(words: str, now: float) -> str:
             today = datetime.fromtimestamp(now).date().isoformat()
             words = f"{today} {words}"
         return f"{datetime.fromisoformat(words).timestamp():.3f}"
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(
             f"“{words}” is no moment: write 10m, 2h, 14:30 or 2026-01-31 14:30"
         ) from None

@@ -73,7 +73,12 @@ def row(project: Project, model: Model, now: float) -> Row:
     memory = sum(one.memory[-1] for one in histories if one.memory)
     services = {(one.get("Labels") or {}).get(SERVICE) for one in project.members} - {None}
     folder = next(
-        (str(labels[FOLDER]) for one in project.members if FOLDER in (labels := one["Labels"])), ""
+        (
+            str(labels[FOLDER])
+            for one in project.members
+            if FOLDER in (labels := one.get("Labels") or {})
+        ),
+        "",
     )
     figures: dict[str, Cell] = {
         "cpu": cell(text.percent(cpu), "bright" if cpu >= 0.05 else "dim") if shares else cell(""),

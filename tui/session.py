@@ -76,7 +76,9 @@ class Session:
         }
         reply = await self._source.post(f"/containers/{self.container}/exec", request)
         self._exec = reply["Id"]
-        wire = await self._source.hijack(f"/exec/{self._exec}/start", {"Detach": False, **terminal})
+        # A screen that is killed, or whose line breaks, cannot hang up: our engine then does.
+        begin = {"Detach": False, "HangUp": True, **terminal}
+        wire = await self._source.hijack(f"/exec/{self._exec}/start", begin)
         # Engines before API 1.42 do not know ConsoleSize.
         await self._tell()
         return wire
@@ -139,7 +141,7 @@ class Session:
             reply: Json = await self._source.get(f"{what}/json")
             state = reply if self._exec else reply["State"]
             if not state["Running"]:
-                self.outcome = f"ended with {state['ExitCode']}"
+                self.outcome = f"ended with {state.get('ExitCode', 'no code')}"
         self.on_output()
         self.on_end()
 

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ..client.errors import UnreachableError, from_response
+from ..client.errors import ProtocolError, UnreachableError, from_response
 from ..host.errors import ForbiddenError
+from .answers import MisfitError, shape_of
 from .source_http import READ, Head, chunks, encode, read_head
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -61,10 +62,16 @@ class Source:
         self.name = name
         # Refuses whatever could change something, before it is sent.
         self.read_only = False
+        # Whether it is podman, which does some of it in its own way; the feed says so.
+        self.podman = False
 
     async def get(self, path: str, /, **query: Any) -> Any:
         """GET `path` and return its JSON."""
         return await self.call("GET", path, query)
+
+    async def raw(self, path: str) -> Any:
+        """GET `path` and return its JSON as it came, whatever it is."""
+        return await self._ask("GET", path, None, None)
 
     async def post(self, path: str, body: Any = None, **query: Any) -> Any:
         """POST `body` as JSON and return the reply's JSON, None when it has none."""
@@ -77,14 +84,32 @@ class Source:
     async def call(
         self, method: str, path: str, query: dict[str, Any] | None = None, body: Any = None
     ) -> Any:
-        """One whole request.
+        """One whole request, its answer as `answers` has it.
 
-        Raises the BayError that the status stands for, with the engine's own sentence, and
-        UnreachableError when the engine can't be reached.
+        Raises the BayError that the status stands for, with the engine's own sentence,
+        UnreachableError when the engine can't be reached, and ProtocolError when what answers says
+        something else than an engine does.
         """
+        reply = await self._ask(method, path, query, body)
+        try:
+            return shape_of(path)(reply)
+        except MisfitError as error:
+            raise self._strange(path, f"is {error}") from error
+
+    async def _ask(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> Any:
         async with self.stream(method, path, query, body) as pieces:
-            data = b"".join([piece async for piece in _guard(pieces)])
-        return json.loads(data) if data.strip() else None
+            data = b"".join([piece async for piece in pieces])
+        return self._json(path, data) if data.strip() else None
+
+    def _json(self, path: str, data: bytes) -> Any:
+        try:
+            return json.loads(data, parse_constant=lambda name: None)
+        except (ValueError, RecursionError) as error:
+            raise self._strange(path, "is no JSON") from error
+
+    def _strange(self, path: str, why: str) -> ProtocolError:
+        path = path if len(path) < 50 else f"{path[:20]}…{path[-25:]}"
+        return ProtocolError(f"What answers at {self.name} speaks another language: {path} {why}")
 
     @asynccontextmanager
     async def stream(
@@ -109,7 +134,7 @@ class Source:
     ) -> AsyncIterator[AsyncIterator[Any]]:
         """Make a request whose reply is a stream of JSON lines, and give them decoded."""
         async with self.stream(method, path, query) as pieces:
-            yield _decoded(pieces)
+            yield self._decoded(path, pieces)
 
     @asynccontextmanager
     async def send(
@@ -129,9 +154,19 @@ class Source:
         head, (reader, writer) = await self._send(method, path, query, None, headers, body)
         try:
             await _check(head, reader, method)
-            yield _decoded(_guard(chunks(reader, head, method)))
+            yield self._decoded(path, _guard(chunks(reader, head, method)))
         finally:
             writer.close()
+
+    async def _decoded(self, path: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        """The lines of a reply, without those that are not what is to be told there."""
+        shape = shape_of(path)
+        async for line in _lines(pieces):
+            try:
+                decoded = shape(self._json(path, line))
+            except MisfitError:
+                continue
+            yield decoded
 
     async def hijack(self, path: str, body: Any = None, **query: Any) -> Wire:
         """POST `path` asking for an upgrade, and take the raw connection over.
@@ -168,6 +203,9 @@ class Source:
             if pieces is not None:
                 await _feed(streams[1], pieces)
             return await read_head(streams[0]), streams
+        except (ValueError, asyncio.IncompleteReadError) as error:
+            streams[1].close()
+            raise self._strange(path, "is no HTTP") from error
         except OSError as error:
             streams[1].close()
             why = self._reason()
@@ -178,6 +216,17 @@ class Source:
         except BaseException:
             streams[1].close()
             raise
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            if line.strip():
+                yield line
+    if rest.strip():
+        yield rest
 
 
 async def _feed(writer: asyncio.StreamWriter, pieces: AsyncIterator[bytes]) -> None:
@@ -209,17 +258,6 @@ async def _guard(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         raise UnreachableError("The engine closed the connection in mid-reply") from error
 
 
-async def _decoded(pieces: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    rest = b""
-    async for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield json.loads(line)
-    if rest.strip():
-        yield json.loads(rest)
-
-
 async def demux(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
     """Docker's multiplexed stream as (1 stdout | 2 stderr, bytes): 8-byte header, big-endian size.
 
@@ -233,7 +271,7 @@ async def demux(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]
             if not left:
                 if len(buffer) < 8:
                     break
-                stream, left = buffer[0], int.from_bytes(buffer[4:8], "big")
+                stream, left = 2 if buffer[0] == 2 else 1, int.from_bytes(buffer[4:8], "big")
                 del buffer[:8]
                 continue
             part = bytes(buffer[:left])

@@ -53,11 +53,16 @@ TABS = {
 def engine_name(version: Json) -> str:
     """What an engine calls itself, with its version: `Bayplan 0.1.0`, `Docker Engine 20.10`."""
     name = str((version.get("Platform") or {}).get("Name") or "")
-    parts = [str(one.get("Name", "")) for one in version.get("Components") or []]
-    if any("podman" in part.lower() for part in parts):  # its platform is that of its build
+    if is_podman(version):  # its platform is that of its build
         name = "Podman"
     name = name or "Docker"
     return f"{name} {version.get('Version', '')}".strip()
+
+
+def is_podman(version: Json) -> bool:
+    """Whether the engine is podman, by the parts that it names."""
+    parts = [str(one.get("Name", "")) for one in version.get("Components") or []]
+    return any("podman" in part.lower() for part in parts)
 
 
 def is_ours(version: Json) -> bool:

@@ -91,7 +91,7 @@ async def _attached(
     dimensions = _console_size(body)
     raw = take_over(call, content_type(call, tty), {"Bay-Exec": identifier} if told else {})
     try:
-        await _carry(call, raw, known, tty, keys, dimensions)
+        await _carry(call, raw, known, tty, keys, dimensions, tty and bool(body.get("HangUp")))
         if (
             told
             and not tty
@@ -112,8 +112,13 @@ async def _carry(
     tty: bool,
     keys: bytes,
     dimensions: tuple[int, int] | None,
+    hang_up: bool,
 ) -> None:
-    """Start it and carry its streams to their end; the exit code is known then."""
+    """Start it and carry its streams to their end; the exit code is known then.
+
+    A client that is gone leaves its process running, as Docker does; with `hang_up`, the process
+    hears of it as from a terminal that is closed. What was detached from runs on.
+    """
     identifier = known["ID"]
     try:
         session = await call.engine.execs.start(identifier, detach=False, tty=tty, size=dimensions)
@@ -129,7 +134,14 @@ async def _carry(
         return
     try:
         stdin = bool(known.get("OpenStdin"))
-        if not await pump(session, raw, framed=not tty, stdin=stdin, detach=keys):
+        # Who wants that keeps its own side open to the end: its end of input is its own.
+        half = not hang_up
+        detached = await pump(
+            session, raw, framed=not tty, stdin=stdin, detach=keys, half_close=half
+        )
+        if not detached:
+            if hang_up:
+                await call.engine.execs.hang_up(identifier)
             await _settled(call, identifier)
     finally:
         session.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -252,6 +254,27 @@ def test_a_file_edited_in_the_pane_is_written(engine: EngineProcess, box: str) -
         pane.wait_for("HELLO FROM VIM")
 
 
+@pytest.mark.timeout(300)
+def test_a_screen_that_is_killed_takes_its_shells_along(engine: EngineProcess, box: str) -> None:
+    """As a terminal that is closed does; what `docker exec` started runs on, as with Docker."""
+
+    def runs() -> str:
+        return engine.bay("top", box).stdout
+
+    with engine.terminal("exec", "-it", box, "sleep", "7654") as other:
+        wait_until(lambda: "sleep 7654" in runs(), "what exec runs", timeout=60)
+        with app(engine, 80, 24) as pane:
+            shell(pane, box)
+            pane.type("sleep 4567\n")
+            wait_until(lambda: "sleep 4567" in runs(), "what the shell runs", timeout=60)
+            os.kill(int(pane._run("display", "-p", "#{pane_pid}")), signal.SIGKILL)
+            wait_until(lambda: "sleep 4567" not in runs(), "its end", timeout=60)
+        os.kill(other.pid, signal.SIGKILL)
+        wait_until(lambda: not other.more(0.1), "the end of exec itself", timeout=60)
+        assert "sleep 7654" in runs()
+
+
+@pytest.mark.timeout(300)
 def test_detaching_in_the_middle_of_a_flood_gives_the_list_back(
     engine: EngineProcess, box: str
 ) -> None:

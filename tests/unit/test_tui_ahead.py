@@ -10,7 +10,7 @@ from bayplan.tui.ahead import Ahead
 from bayplan.tui.model import Model
 
 ANSWERS: dict[str, Any] = {
-    "/containers/json": [{"Id": "1"}],
+    "/containers/json": [{"Id": "1", "State": "exited"}],
     "/info": {"NCPU": 2},
     "/images/json": [{"Id": "2"}],
     "/networks": [],
@@ -22,7 +22,7 @@ def test_all_that_was_answered_is_in_the_model() -> None:
     """The lists, the engine's facts, and volumes as a list though Docker says null."""
     model = Model()
     assert Ahead(lambda path, **query: ANSWERS[path]).fill(model)
-    assert (model.containers, model.images) == ([{"Id": "1"}], [{"Id": "2"}])
+    assert (model.containers, model.images) == ([{"Id": "1", "State": "exited"}], [{"Id": "2"}])
     assert (model.info, model.networks, model.volumes) == ({"NCPU": 2}, [], [])
 
 

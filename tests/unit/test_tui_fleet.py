@@ -75,6 +75,8 @@ def test_deeds_of_several_hosts_are_parted_again() -> None:
     assert whole is not None and whole.question == "Stop 2 on 2 hosts?"
     assert {name: len(one.steps) for name, one in fleet.parted(whole).items()} == {"a": 1, "b": 1}
     assert whole.undo is not None and set(fleet.parted(whole.undo)) == {"a", "b"}
+    assert fleet.result(whole, {"a": [], "b": []}) == ("a: 1 · b: 1", "information")
+    assert fleet.result(whole, {"a": [], "b": ["web: no"]}) == ("a: 1 · b: 0 of 1", "warning")
 
 
 def test_the_first_of_ssh_s_options_counts() -> None:

@@ -23,7 +23,6 @@ from textual.worker import Worker
 from ...host.errors import BayError
 from .. import fleet, rows
 from ..cells import Column, Row
-from ..deeds import carry_out
 from ..dialing import Dialer
 from ..feed import Feed
 from ..fleet import Place, Station
@@ -387,13 +386,9 @@ class FleetScreen(MainScreen):
         return await super()._carry_out(fleet.of(self.station, deed))
 
     async def _perform(self, deed: Deed) -> list[str]:
-        async def one(name: str, part: Deed) -> list[str]:
-            station = self.find_station(name) or self.station
-            with fleet.bound(station):
-                failed = await carry_out(
-                    part, station.source, station.model, lambda: self.redraw("containers")
-                )
-            return [f"{station.name}: {text}" for text in failed]
-
-        parts = await asyncio.gather(*(one(*each) for each in fleet.parted(deed).items()))
-        return [text for part in parts for text in part]
+        stations = {name: self.find_station(name) or self.station for name in fleet.parted(deed)}
+        failed = await fleet.perform(deed, stations, lambda: self.redraw("containers"))
+        if len(failed) > 1:
+            said, severity = fleet.result(deed, failed)
+            self.notify(said, title=deed.title, severity=severity, markup=False)
+        return [f"{name}: {text}" for name, texts in failed.items() for text in texts]

@@ -41,6 +41,17 @@ class Help(ModalScreen[None]):
                         classes="group",
                     )
 
+    def on_mount(self) -> None:
+        """Say that there is more than is seen."""
+        self.watch(self.query_one(".help"), "scroll_y", self._tell, init=False)
+        self.call_after_refresh(self._tell)
+
+    def _tell(self) -> None:
+        box = self.query_one(".help")
+        more = box.scroll_offset.y < box.max_scroll_y
+        keys = "[b]↓[/] more · " if more else "[b]↑[/] back · " if box.max_scroll_y else ""
+        box.border_subtitle = f"{keys}esc closes"
+
     def _fitting(self) -> int:
         """How many columns the terminal has room for."""
         return max(1, min(3, (self.app.size.width - 8) // WIDTH))
@@ -49,6 +60,7 @@ class Help(ModalScreen[None]):
         """Another width may have room for more columns, or fewer."""
         if self._fitting() != self._made:
             self.refresh(recompose=True)
+        self.call_after_refresh(self._tell)
 
     def _group(self, title: str, keys: list[Key]) -> Text:
         tones = self.app.theme_variables

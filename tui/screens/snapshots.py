@@ -162,8 +162,8 @@ def _preview(found: Json) -> str:
     if not count:
         return "Nothing was written since: nothing is lost."
     lines = [
-        f"{_MARKS[one['Change']]} {text.size(one['Size'] or one['SizeBefore']):>6} {one['Path']}"
-        + (f" ({one['Held']} in it)" if one.get("Held") else "")
+        f"{_MARKS.get(one['Change'], '?')} {text.size(one['Size'] or one['SizeBefore']):>6}"
+        f" {one['Path']}" + (f" ({one['Held']} in it)" if one.get("Held") else "")
         for one in changes
     ]
     if count > len(changes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from textual.binding import Binding
@@ -127,7 +128,7 @@ class FilesTab(Outline):
     def _out(self, path: str | None) -> None:
         node, files = self.node, self._files
         if path and path.strip() and node is not None and files is not None:
-            to = Path(path.strip()).expanduser()
+            to = Path(os.path.expanduser(path.strip()))
             self.run_worker(Later(self._copy_out, files, node, to), group="copy")
 
     async def _copy_out(self, files: Files, node: Node, to: Path) -> None:
@@ -151,7 +152,7 @@ class FilesTab(Outline):
 
         def given(path: str | None) -> None:
             if path and path.strip() and self._files is not None:
-                local = Path(path.strip()).expanduser()
+                local = Path(os.path.expanduser(path.strip()))
                 self.run_worker(Later(self._copy_in, self._files, local, folder), group="copy")
 
         self.app.push_screen(Ask("Copy in", question), given)

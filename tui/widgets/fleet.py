@@ -38,13 +38,14 @@ class FleetLine(HostLine):
         self._stations = stations
         self._worked = worked
 
-    def _short(self) -> list[Span]:
+    def _shorts(self) -> list[list[Span]]:
         """Without meters: the room is the hosts'."""
         now = self._history.now
         if now is None:
-            return self._who()
-        line = [*self._who(), ("  cpu", "dim"), (f" {now.cpu:.0f}%", heat(now.cpu))]
-        return [*line, ("  mem", "dim"), *self._memory()]
+            return [self._who()]
+        cpu: list[Span] = [("  cpu", "dim"), (f" {now.cpu:.0f}%", heat(now.cpu))]
+        line = [*self._who(), *cpu]
+        return [[*line, ("  mem", "dim"), *self._memory()], line, cpu]
 
     def _counts(self) -> list[Span]:
         """As many hosts as half the line holds by name; else how many are well."""

@@ -26,6 +26,14 @@ def meter(share: float, width: int) -> list[Span]:
     return [("━" * full, tone), ("━" * (width - full), "line")]
 
 
+def _gap(spans: list[Span]) -> list[Span]:
+    return [(" ", ""), *spans] if _wide(spans) else []
+
+
+def _wide(spans: list[Span]) -> int:
+    return sum(len(part) for part, _ in spans)
+
+
 class HostLine(Toned):
     """One or two rows about the host, by the height it is given."""
 
@@ -39,14 +47,15 @@ class HostLine(Toned):
         """Draw line `y`."""
         width = self.size.width
         if self.size.height < 2:
-            left, right = self._short(), self._counts()
+            right = self._counts()
+            fits = width - _wide(right) - 1
+            every = self._shorts()
+            left = next((one for one in every if _wide(one) <= fits), every[-1])
         elif y == 0:
             left, right = self._first(), self._counts()
         else:
             left, right = self._second(), self._engine()
-        used = sum(len(part) for part, _ in left)
-        tail = sum(len(part) for part, _ in right)
-        room = width - used - tail - 1
+        room = width - _wide(left) - _wide(right) - 1
         if room < 1 and y:
             return self.strip(left, width)
         return self.strip([*left, (" " * max(1, room), ""), *right], width)
@@ -61,17 +70,23 @@ class HostLine(Toned):
             return []
         return [("  load ", "dim"), (f"{now.load[0]:.2f}", heat(70 * now.load[0] / now.cpus))]
 
-    def _short(self) -> list[Span]:
+    def _shorts(self) -> list[list[Span]]:
+        """One row, as much as may fit first: what matters less, and the meters, go."""
         now = self._history.now
         if now is None:
-            return self._who()
-        line = [*self._who(), ("  cpu ", "dim"), *meter(now.cpu, METER)]
-        line += [(f" {now.cpu:3.0f}%", heat(now.cpu)), ("  mem ", "dim")]
-        line += [*meter(self._share(), METER), *self._memory()]
+            return [self._who()]
         full = 100 * now.disk_used / max(1, now.disk_total)
-        if full >= FULL:  # worth more than the load, for which the room is not enough too
-            return [*line, ("  disk ", "dim"), (f"{full:.0f}%", heat(full))]
-        return [*line, *self._load()]
+        # Worth more than the load, for which the room is not enough too.
+        disk: list[Span] = [("  disk ", "dim"), (f"{full:.0f}%", heat(full))]
+        last = disk if full >= FULL else self._load()
+        found: list[list[Span]] = []
+        for width in (METER, METER // 2, 0):
+            cpu: list[Span] = [("  cpu", "dim"), *_gap(meter(now.cpu, width))]
+            cpu += [(f" {now.cpu:{3 if width else 0}.0f}%", heat(now.cpu))]
+            memory = [("  mem", "dim"), *_gap(meter(self._share(), width)), *self._memory()]
+            line = [*self._who(), *cpu, *memory]
+            found += [[*line, *last], line]
+        return [*found, [*self._who(), *cpu], cpu]
 
     def _share(self) -> float:
         now = self._history.now

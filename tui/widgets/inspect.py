@@ -68,9 +68,11 @@ class Inspect(Tree[Any], Pane, Searchable):
 
     async def _read(self, kind: str, identifier: str) -> None:
         try:
-            reply = await self._source.get(_PATHS[kind].format(identifier.partition(" ")[0]))
+            reply = await self._source.raw(_PATHS[kind].format(identifier.partition(" ")[0]))
         except BayError as error:
             reply = {"error": str(error)}
+        if not isinstance(reply, (dict, list)):
+            reply = {"answer": reply}
         if (kind, identifier) == self._shown and reply != self._json:
             self._json = reply
             self._fill()

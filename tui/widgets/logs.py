@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import os
 import time
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -314,7 +315,7 @@ class Logs(LogView, Pane):
             readers = [
                 (self._called(one), self._pages(one)) for one in self._targets if one in self._ttys
             ]
-            to = Path(path.strip()).expanduser()
+            to = Path(os.path.expanduser(path.strip()))
             self.run_worker(Later(self._write, to, readers, query))
 
     async def _write(self, path: Path, readers: list[tuple[str, LogPages]], query: str) -> None:
