@@ -91,7 +91,7 @@ def table(shape: Shape) -> Shape:
     return fit
 
 
-def fields(must: dict[str, Shape] | None = None, **may: Shape) -> Shape:
+def fields(must: dict[str, Shape] | None = None, /, **may: Shape) -> Shape:
     """An object; of `must` all have to fit, of `may` what does not fit is left out."""
     needed = tuple((must or {}).items())
     wished = tuple(may.items())

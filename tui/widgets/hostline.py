@@ -26,10 +26,6 @@ def meter(share: float, width: int) -> list[Span]:
     return [("━" * full, tone), ("━" * (width - full), "line")]
 
 
-def _gap(spans: list[Span]) -> list[Span]:
-    return [(" ", ""), *spans] if _wide(spans) else []
-
-
 def _wide(spans: list[Span]) -> int:
     return sum(len(part) for part, _ in spans)
 
@@ -81,9 +77,10 @@ class HostLine(Toned):
         last = disk if full >= FULL else self._load()
         found: list[list[Span]] = []
         for width in (METER, METER // 2, 0):
-            cpu: list[Span] = [("  cpu", "dim"), *_gap(meter(now.cpu, width))]
-            cpu += [(f" {now.cpu:{3 if width else 0}.0f}%", heat(now.cpu))]
-            memory = [("  mem", "dim"), *_gap(meter(self._share(), width)), *self._memory()]
+            gap, digits = (" ", 3) if width else ("", 0)
+            cpu: list[Span] = [(f"  cpu{gap}", "dim"), *meter(now.cpu, width)]
+            cpu += [(f" {now.cpu:{digits}.0f}%", heat(now.cpu))]
+            memory = [(f"  mem{gap}", "dim"), *meter(self._share(), width), *self._memory()]
             line = [*self._who(), *cpu, *memory]
             found += [[*line, *last], line]
         return [*found, [*self._who(), *cpu], cpu]
