@@ -12,11 +12,16 @@ from bayplan.tui.settings import Settings
 from bayplan.tui.widgets.logs import Logs
 from replay import Replay, still_app, still_fleet
 from steps import app_of, connected, go_to, until
+from textual.command import CommandPalette
 from textual.pilot import Pilot
 
 Before = Callable[[Pilot[None]], Awaitable[None]]
 SIZES = ((80, 24), (120, 36), (200, 60))
-ENDLESS = {"feed", "logs"}  # the groups of workers that end with the screen
+# The groups of workers that read what is shown.
+READING = {
+    *("inspect", "layers", "layerfiles", "stats", "changes"),
+    CommandPalette._GATHER_COMMANDS_GROUP,
+}
 
 
 def ready(*keys: str, name: str = "web") -> Before:
@@ -33,10 +38,10 @@ def ready(*keys: str, name: str = "web") -> Before:
         workers = pilot.app.workers
 
         def is_read() -> bool:
-            under_way = {one.group for one in workers if not one.is_finished} - ENDLESS
+            under_way = {one.group for one in workers if not one.is_finished}
             # What a clean-up would free is read until the question about it is answered.
-            asked = under_way == {"prune"} and len(pilot.app.screen_stack) > 1
-            return asked or not under_way
+            asked = len(pilot.app.screen_stack) > 1
+            return not under_way & READING and (asked or "prune" not in under_way)
 
         await until(pilot, is_read, "what was read")
         logs = main.query_one(Logs)
