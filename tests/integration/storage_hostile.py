@@ -225,6 +225,14 @@ case(
 )
 case("huge attribute", REFUSED, member("f", pax={"SCHILY.xattr.user.evil": "x" * 70_000}))
 case("attribute without a name", EITHER, member("f", pax={"SCHILY.xattr.": "x"}))
+case("capability that is none", REFUSED, member("f", pax={"SCHILY.xattr.security.capability": "x"}))
+case("acl that is none", REFUSED, member("f", pax={"SCHILY.xattr.system.posix_acl_access": "x"}))
+case("label of a host", KEPT, member("f", pax={"SCHILY.xattr.security.selinux": "x"}))
+case("attribute of no kind", KEPT, member("f", pax={"SCHILY.xattr.evil": "x"}))
+case("NUL in an attribute", REFUSED, member("f", pax={"SCHILY.xattr.user.a\0b": "x"}))
+case("hard link to a whiteout", WAITS, member(".wh.x"), hardlink("h", ".wh.x"))
+case("whiteout as a link", KEPT, 'symlink(".wh.x", out)', member(".wh.x"))
+case("device beyond", REFUSED, member("d", tarfile.CHRTYPE, devmajor=1 << 24, devminor=1 << 24))
 case("owner minus one", REFUSED, member("f", uid=0xFFFFFFFF))
 case("owner beyond", REFUSED, member("f", pax={"uid": "99999999999999"}))
 case("time beyond", KEPT, member("f", pax={"mtime": "9" * 25}))
@@ -317,6 +325,7 @@ raw("wrong crc in gzip", REFUSED, lambda: gzip.compress(good + END)[:-8] + bytes
 raw("garbage after gzip", REFUSED, lambda: gzip.compress(good + END) + b"evil")
 raw("cut zstd", REFUSED, lambda: zstandard.compress(good + END)[:-5])
 raw("zstd with a huge window", REFUSED, lambda: b"\x28\xb5\x2f\xfd\x00\xff" + bytes(100))
+raw("skipped frame of 4 GiB", REFUSED, lambda: b"\x50\x2a\x4d\x18" + b"\xff" * 4 + bytes(99))
 raw("gzip in gzip", REFUSED, lambda: gzip.compress(gzip.compress(good + END)))
 
 
