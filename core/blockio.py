@@ -7,23 +7,41 @@ cgroup v1 has `blkio.throttle.*` (Documentation/admin-guide/cgroup-v1/blkio-cont
 from __future__ import annotations
 
 from ..host import cgroups
+from .types import Json
 
 Counters = dict[tuple[int, int, str], int]
 """By major and minor number and `read` or `write`."""
 
 
-def operations(cgroup: str) -> Counters:
-    """How many reads and writes its processes have made of each device, by device and operation.
+def told_of_v1(cgroup: str) -> tuple[list[Json], list[Json]]:
+    """(bytes, operations) as Docker's stats list them: each line the kernel has of a device.
 
-    Asked for with Docker's stats alone, so it is no part of every second's sample. Blocks.
+    Asked for with Docker's stats alone, so it is no part of every second's sample; empty with
+    cgroup v2. Blocks.
     """
     folder = cgroups.layout().folder("blkio", cgroup)
-    if folder is None:  # of cgroup v2, Docker does not tell them
-        return {}
-    try:
-        return parse_v1((folder / "blkio.throttle.io_serviced_recursive").read_bytes())
-    except OSError:  # gone, or no such file in this kernel
-        return {}
+    if folder is None:
+        return [], []
+    told = []
+    for name in ("io_service_bytes", "io_serviced"):
+        try:
+            text = (folder / f"blkio.throttle.{name}_recursive").read_text("ascii")
+        except OSError:  # gone, or no such file in this kernel
+            text = ""
+        told.append(entries(text))
+    return told[0], told[1]
+
+
+def entries(text: str) -> list[Json]:
+    """`8:0 Sync 4096` lines in Docker's shape, their operation in the kernel's spelling."""
+    result: list[Json] = []
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) == 3:  # the sum of all devices has two
+            major, _, minor = fields[0].partition(":")
+            numbers = {"major": int(major), "minor": int(minor)}
+            result.append({**numbers, "op": fields[1], "value": int(fields[2])})
+    return result
 
 
 def parse_v1(text: bytes) -> Counters:

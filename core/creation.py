@@ -67,6 +67,7 @@ async def create(
         container.host_config["NetworkMode"] = "none"
     try:
         wanted, warnings = await offload(_check, container)
+        _check_shared(context, container.host_config)
         inherited = _inherited(context, container)
         netlinks.bind(context.roster, container)
         warnings += context.networks.check(container, networking.get("EndpointsConfig") or {})
@@ -119,6 +120,14 @@ def _make_folder(container: Container, save: Callable[[], None]) -> None:
     container.bundle.mkdir(mode=0o700, parents=True)
     for name in ("hostname", "hosts", "resolv.conf"):
         (container.bundle / name).touch(mode=0o644)
+
+
+def _check_shared(context: Context, host: Json) -> None:
+    """The containers whose namespaces it joins are here. Raises NotFoundError."""
+    for key in ("PidMode", "IpcMode"):
+        word, _, ref = host[key].partition(":")
+        if word == "container":
+            context.roster.find(ref)
 
 
 def _inherited(context: Context, container: Container) -> list[Json]:

@@ -32,19 +32,23 @@ def nothing(container: Container) -> Json:
 
 
 def figures(
-    container: Container, last: Sample, before: Sample | None, operations: Counters
+    container: Container,
+    last: Sample,
+    before: Sample | None,
+    block: tuple[list[Json], list[Json]],
 ) -> Json:
     """Of `last`, with the CPU time of the sample before it, if there is one.
 
-    `operations` are `blockio.operations`, which no sample has.
+    `block` is `blockio.told_of_v1`, which no sample has.
     """
     none: list[Json] | None = [] if cgroups.layout().version == 1 else None
+    moved, operations = block
     result = {
         **_head(container),
         "read": clock.from_ns(last.time),
         "preread": clock.from_ns(before.time) if before else clock.ZERO,
         "pids_stats": _without_zero({"current": last.pids, "limit": last.pids_limit}),
-        "blkio_stats": _blkio(_block(last.block), none, _block(operations)),
+        "blkio_stats": _blkio(moved or _block(last.block), none, operations),
         "storage_stats": {},
         "cpu_stats": _cpu(last),
         "precpu_stats": _cpu(before) if before else _NO_CPU,

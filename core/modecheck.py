@@ -18,6 +18,8 @@ _MODES = {
     "CgroupnsMode": ("cgroup namespace", ("", "private", "host")),
 }
 _SHARED = ("IpcMode", "PidMode")
+_QOS = {"IOMaximumIOps": "maximum IOPs", "IOMaximumBandwidth": "maximum bandwidth"}
+_SECURITY = frozenset({"label", "seccomp", "apparmor", "no-new-privileges", "systempaths"})
 _LOG_OPTIONS = {"max-size", "max-file", "compress", "mode", "max-buffer-size"}
 _TOLD = {"labels", "labels-regex", "env", "env-regex", "tag"}
 # mount(8)'s words for a tmpfs, and those with a value.
@@ -45,6 +47,20 @@ def check(config: Json, host: Json) -> None:
         raise InvalidError(
             "--storage-opt is not supported: a container's writable layer has no quota here"
         )
+    if (host.get("ShmSize") or 0) < 0:
+        raise InvalidError("SHM size can not be less than 0")
+    for key, what in _QOS.items():
+        if host.get(key):
+            raise InvalidError(
+                f"invalid QoS settings: linux does not support configuration of {what}"
+            )
+    for option in host.get("SecurityOpt") or ():
+        _check_security(option)
+    if host.get("Links") and host.get("NetworkMode") == "host":
+        raise InvalidError(
+            "conflicting options: host type networking can't be used with links. "
+            "This would result in undefined behavior"
+        )
     _check_volumes(host)
     _check_log(host["LogConfig"])
     for target, text in (host.get("Tmpfs") or {}).items():
@@ -67,6 +83,7 @@ def _check_volumes(host: Json) -> None:
 
 
 def _check_log(log: Json) -> None:
+    _check_delivery(log["Config"])
     known = _LOG_OPTIONS if log["Type"] == "local" else _LOG_OPTIONS | _TOLD
     for name in log["Config"]:
         if name not in known and log["Type"] != "none":
@@ -76,6 +93,23 @@ def _check_log(log: Json) -> None:
                 re.compile(log["Config"][name])
             except re.error as error:
                 raise InvalidError(f"invalid log opt {name}: {error}") from None
+
+
+def _check_delivery(options: Json) -> None:
+    mode = options.get("mode") or "blocking"
+    if mode not in ("blocking", "non-blocking"):
+        raise InvalidError(f"logger: logging mode not supported: {mode}")
+    if "max-buffer-size" in options and mode != "non-blocking":
+        raise InvalidError(
+            "logger: max-buffer-size option is only supported with 'mode=non-blocking'"
+        )
+
+
+def _check_security(option: str) -> None:
+    name = re.split("[=:]", option, maxsplit=1)[0]
+    if name in ("no-new-privileges", "disable") or (name != option and name in _SECURITY):
+        return
+    raise InvalidError(f'invalid --security-opt {1 if name == option else 2}: "{option}"')
 
 
 def _check_tmpfs(target: str, text: str) -> None:

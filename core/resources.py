@@ -37,7 +37,7 @@ def adapt(host_config: Json) -> list[str]:
 def _check_memory(host_config: Json) -> None:
     memory, swap = _int(host_config, "Memory"), _int(host_config, "MemorySwap")
     reservation = _int(host_config, "MemoryReservation")
-    if 0 < memory < _LEAST_MEMORY:
+    if memory and memory < _LEAST_MEMORY:
         raise InvalidError("Minimum memory limit allowed is 6MB")
     if memory > 0 and 0 < swap < memory:
         raise InvalidError("Minimum memoryswap limit should be larger than memory limit, see usage")

@@ -288,8 +288,8 @@ class Stats:
         if track is None or track.last is None or not container.state.running:
             return dockerstats.nothing(container)
         before = None if alone else track.before
-        operations = blockio.operations(track.wanted.cgroup)
-        return dockerstats.figures(container, track.last, before, operations)
+        block = blockio.told_of_v1(track.wanted.cgroup)
+        return dockerstats.figures(container, track.last, before, block)
 
 
 def _network_of(container: Container) -> str:

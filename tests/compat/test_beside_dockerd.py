@@ -161,7 +161,8 @@ SCRIPTS = {
         try -m 1m; try --cpus 100; try --cpuset-cpus 99; try -w relative
         try --mount type=bind,src=/none,dst=/x; try --cap-add NOPE
         try --log-opt a=b; try --isolation nope; try --stop-signal NOPE
-        try --volumes-from no-such; try --memory-swap 10m
+        try --volumes-from no-such; try --memory-swap 10m; try --pid container:no-such
+        try --ipc container:no-such; try --log-opt mode=x; try --security-opt a=b
     """,
     "links": """
         docker run -d --name bsd-a $IMAGE sleep 600

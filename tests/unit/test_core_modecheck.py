@@ -31,6 +31,13 @@ from bayplan.host.errors import InvalidError
             {"LogConfig": {"Type": "local", "Config": {"labels": "a"}}},
             "unknown log opt 'labels' for local log driver",
         ),
+        ({"LogConfig": {"Config": {"mode": "fast"}}}, "logging mode not supported: fast"),
+        ({"LogConfig": {"Config": {"max-buffer-size": "1m"}}}, "only supported with 'mode=non-"),
+        ({"ShmSize": -1}, "SHM size can not be less than 0"),
+        ({"IOMaximumIOps": 5}, "linux does not support configuration of maximum IOPs"),
+        ({"SecurityOpt": ["seccomp"]}, 'invalid --security-opt 1: "seccomp"'),
+        ({"SecurityOpt": ["foo:bar"]}, 'invalid --security-opt 2: "foo:bar"'),
+        ({"NetworkMode": "host", "Links": ["a:b"]}, "networking can't be used with links"),
         ({"Tmpfs": {"/t": "size=1m,foo"}}, r'invalid tmpfs option \["foo"\]'),
     ],
 )
@@ -51,6 +58,7 @@ def test_what_docker_takes_passes() -> None:
         "VolumeDriver": "nfs",
         "Binds": ["/srv:/data"],
         "Isolation": "default",
+        "SecurityOpt": ["label:disable", "no-new-privileges", "seccomp=unconfined"],
         "Tmpfs": {"/t": "size=1m,exec,mode=1777", "/u": ""},
         "LogConfig": {"Config": {"max-size": "1m", "max-file": "2", "labels": "a", "tag": "x"}},
     }

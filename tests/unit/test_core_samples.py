@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bayplan.core import samples
+from bayplan.core import blockio, samples
 from bayplan.host import cgroups
 
 # A busy container with quota and limits: Linux 6.1, cgroup v2.
@@ -118,6 +118,13 @@ def test_version_1_beside_an_unused_2(
         0,
     )
     assert first.block == {(8, 0, "read"): 4096, (8, 0, "write"): 512}
+    moved, operations = blockio.told_of_v1("x")
+    assert [(one["op"], one["value"]) for one in moved] == [
+        ("Read", 4096),
+        ("Write", 512),
+        ("Total", 4608),
+    ]
+    assert operations == []
     assert first.throttling == (10, 4, 3_000_000) and first.pressure == (1.5, 0.0, 0.0)
     (tmp_path / "cpuacct/x/cpuacct.usage_percpu").write_text("4000000 5000000 \n")
     (tmp_path / "cpu/x/cpu.stat").write_text(

@@ -31,6 +31,7 @@ UNIFIED = "30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,n
     ("host_config", "message"),
     [
         ({"Memory": 1024}, "Minimum memory limit allowed is 6MB"),
+        ({"Memory": -1}, "Minimum memory limit allowed is 6MB"),
         ({"Memory": 8 * MB, "MemorySwap": 7 * MB}, "Minimum memoryswap limit"),
         ({"MemorySwap": 8 * MB}, "always set the Memory limit"),
         ({"MemorySwappiness": 101}, "valid memory swappiness range is 0-100"),
