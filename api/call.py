@@ -66,6 +66,13 @@ class Call:
         value = self.text(name)
         return None if value in ("", "0") else filters.until_ns(value)
 
+    def platforms(self, name: str) -> list[str]:
+        """A repeated query parameter of platforms as `os/arch[/variant]`.
+
+        Docker's clients send JSON of OCI's platform object. Raises InvalidError.
+        """
+        return [_platform(value) for value in self.texts(name) if value]
+
     def filters(self) -> filters.Filters:
         """The `filters` parameter. Raises InvalidError."""
         return filters.parse(self.text("filters"))
@@ -95,6 +102,19 @@ class Call:
         Base64 of JSON, in either alphabet, with or without padding. Raises InvalidError.
         """
         return decode_auth(self.request.headers.get("X-Registry-Auth", ""))
+
+
+def _platform(text: str) -> str:
+    if not text.startswith("{"):
+        return text
+    try:
+        found = jsontext.loads(text.encode())
+    except ValueError as error:
+        raise InvalidError(f"failed to parse platform: {error}") from None
+    parts = [found.get(key) for key in ("os", "architecture", "variant")]
+    if not all(parts[:2]) or not all(isinstance(part, str | None) for part in parts):
+        raise InvalidError("both OS and Architecture must be provided")
+    return "/".join(filter(None, parts))
 
 
 def decode_auth(header: str) -> Json | None:

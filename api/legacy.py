@@ -26,8 +26,18 @@ def _with_short_id(settings: Json, short: str) -> Json:
     return {**settings, "Aliases": aliases if short in aliases else [*aliases, short]}
 
 
+# Of a container's settings, what an image never has.
+_OF_CONTAINERS = {
+    *("Hostname", "Domainname", "Image", "AttachStdin", "AttachStdout", "AttachStderr"),
+    *("Tty", "OpenStdin", "StdinOnce"),
+}
+
+
 def image(value: Json, version: tuple[int, ...]) -> Json:
     """An inspected image as API `version` shows it."""
+    if version >= (1, 50):
+        config = {k: v for k, v in value["Config"].items() if k not in _OF_CONTAINERS}
+        value = {**value, "Config": config}
     if version < (1, 45):
         value = {**value, "Container": ""}
     # Docker dropped this in 1.45; docker-compose 1, which asks for the newest version, reads it.
@@ -38,3 +48,19 @@ def image(value: Json, version: tuple[int, ...]) -> Json:
 def summary(value: Json, version: tuple[int, ...]) -> Json:
     """A row of the list of images as API `version` shows it."""
     return {**value, "VirtualSize": value["Size"]} if version < (1, 44) else value
+
+
+def info(value: Json, version: tuple[int, ...]) -> Json:
+    """What the engine has and can do, as API `version` shows it."""
+    gone: set[str] = set()
+    if version < (1, 49):
+        gone = {"FirewallBackend"}
+    else:
+        registries = value["RegistryConfig"].items()
+        value = {**value, "RegistryConfig": {k: v for k, v in registries if "Nondist" not in k}}
+        for name in ("ContainerdCommit", "RuncCommit", "InitCommit"):
+            value[name] = {"ID": value[name]["ID"]}
+    gone |= (
+        {"DiscoveredDevices"} if version < (1, 50) else {"BridgeNfIptables", "BridgeNfIp6tables"}
+    )
+    return {key: one for key, one in value.items() if key not in gone}

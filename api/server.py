@@ -17,7 +17,7 @@ from aiohttp import web
 
 from ..host.acceptor import Acceptor
 from ..host.errors import BayError, InvalidError, NoSpaceError, sentence
-from . import replies, versions
+from . import connection, replies, versions
 from .call import Call
 from .hijack import Hijacked
 from .router import Route, router, split_version
@@ -59,7 +59,7 @@ class Server:
         self._streams: set[asyncio.Task[Any]] = set()
         self._changes: set[asyncio.Task[Any]] = set()
         # Cancelled on hang-up: a follower of logs must not outlive its reader.
-        self._http = web.Server(
+        self._http = connection.Server(
             self._serve,
             request_factory=_request,
             handler_cancellation=True,
@@ -112,6 +112,8 @@ class Server:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         response = await self._answer(request)
+        if isinstance(request.protocol, connection.Connection) and request.protocol.is_last():
+            response.force_close()
         if not response.prepared:
             self.decorate(response)
         return response
@@ -137,6 +139,8 @@ class Server:
                 log.warning("%s %s: %s", request.method, request.path, error)
             await _take_rest(request)
             return replies.failure(error.message, error.status)
+        except web.RequestPayloadError as error:
+            return replies.failure(f"the request's body was cut short: {error}", 400)
         except web.HTTPException as error:  # aiohttp's own: a body over its limit
             return replies.failure(error.reason, error.status)
         except OSError as error:
@@ -157,6 +161,7 @@ class Server:
 
     async def _run(self, route: Route, call: Call) -> web.StreamResponse:
         if route.streaming:
+            self._is_stream(call.request)
             task = asyncio.current_task()
             assert task is not None
             self._streams.add(task)
@@ -169,6 +174,13 @@ class Server:
         self._changes.add(task)
         task.add_done_callback(self._settled)
         return await asyncio.shield(task)
+
+    def _is_stream(self, request: web.BaseRequest) -> None:
+        protocol = request.protocol
+        if isinstance(protocol, connection.Connection):
+            protocol.is_stream = True
+            if protocol.has_ended and request.transport is not None:
+                request.transport.close()
 
     def _settled(self, task: asyncio.Task[Any]) -> None:
         self._changes.discard(task)
@@ -244,6 +256,7 @@ def _request(
 ) -> web.BaseRequest:
     """A request that may have a large body: aiohttp's own limit is a megabyte."""
     loop = asyncio.get_running_loop()
+    protocol.payload, protocol.is_stream = payload, False
     return web.BaseRequest(
         message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..host.errors import InvalidError
 
-CURRENT = "1.47"
+CURRENT = "1.51"
 OLDEST = "1.24"
 
 

@@ -11,7 +11,7 @@ from ..storage.images import Image
 from ..storage.store import Store
 from .types import Container, Json
 
-# Docker answers every field of a container's Config for an image too (API 1.47).
+# Docker answers every field of a container's Config for an image too (before API 1.50).
 _CONFIG_DEFAULTS: Mapping[str, object] = {
     "Hostname": "",
     "Domainname": "",

@@ -20,7 +20,7 @@ from .types import Json
 if TYPE_CHECKING:
     from .engine import Engine
 
-API_VERSION = "1.47"
+API_VERSION = "1.51"
 OLDEST_API_VERSION = "1.24"
 # Go's names for the machines Docker knows.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -130,6 +130,8 @@ def _host(root: Path) -> Json:
         "InitBinary": "",
         "SecurityOptions": ["name=seccomp,profile=builtin"],
         "CDISpecDirs": [],
+        "DiscoveredDevices": [],
+        "FirewallBackend": {"Driver": "nftables"},
         "Warnings": _warnings(memory, cpu),
     }
 

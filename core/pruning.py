@@ -14,6 +14,7 @@ from ..host.threads import offload, offload_long
 from ..storage.images import Image
 from ..storage.snapshots import tree_size
 from . import listing
+from .build.usage import Bounds
 from .context import Context
 from .filters import flag
 from .imageremoval import Removal
@@ -157,7 +158,9 @@ class Preview:
         return kept
 
     async def _find_cache(self, everything: bool, filters: dict[str, list[str]]) -> None:
-        report = await self._builder.prune(all_=True, keep=0, filters=filters, dry_run=True)
+        report = await self._builder.prune(
+            all_=True, bounds=Bounds(), filters=filters, dry_run=True
+        )
         store = self._context.store
 
         def work() -> list[Json]:

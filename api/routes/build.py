@@ -12,6 +12,7 @@ from aiohttp import web
 
 from ...core.build.named import Named, key_of
 from ...core.build.request import Request
+from ...core.build.usage import Bounds
 from ...core.types import Json
 from ...host import jsontext
 from ...host.errors import InvalidError, NotFoundError, UnsupportedError
@@ -196,9 +197,10 @@ async def check(call: Call) -> web.StreamResponse:
 @route("POST", "/build/prune")
 async def prune(call: Call) -> web.StreamResponse:
     """`docker builder prune`; `dry-run=1` only tells what would go."""
-    keep = call.integer("reserved-space") or call.integer("keep-storage") or 0
+    least = call.integer("reserved-space") or call.integer("keep-storage") or 0
+    bounds = Bounds(least, call.integer("max-used-space") or 0, call.integer("min-free-space") or 0)
     report = await call.engine.builder.prune(
-        all_=call.flag("all"), keep=keep, filters=call.filters(), dry_run=call.flag("dry-run")
+        all_=call.flag("all"), bounds=bounds, filters=call.filters(), dry_run=call.flag("dry-run")
     )
     return reply(report)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from ...core.registry.manifests import Platform
 from ...core.types import Json
 from ...host.errors import InvalidError, UnsupportedError
 from .. import legacy
@@ -26,6 +27,7 @@ async def index(call: Call) -> web.StreamResponse:
         filters=filters,
         digests=call.flag("digests"),
         shared=call.flag("shared-size"),
+        counted=call.version >= (1, 51),
     )
     return reply([legacy.summary(row, call.version) for row in rows])
 
@@ -116,10 +118,10 @@ async def search(call: Call) -> web.StreamResponse:
 @route("GET", "/images/get", streaming=True)
 async def save_several(call: Call) -> web.StreamResponse:
     """`docker save a b`."""
-    names = call.texts("names")
+    names = [part for name in call.texts("names") for part in name.split(",") if part]
     if not names:
         raise InvalidError("no image was named: names is empty")
-    return await _save(call, [part for name in names for part in name.split(",") if part])
+    return await _save(call, names)
 
 
 @route("GET", "/images/{name:path}/get", streaming=True)
@@ -131,12 +133,17 @@ async def save(call: Call) -> web.StreamResponse:
 async def _save(call: Call, names: list[str]) -> web.StreamResponse:
     for name in names:
         await call.engine.images.inspect(name)  # a 404 now: later the status has gone
+        await _check_platforms(call, name)
     return await stream_bytes(call, call.engine.images.save(names), "application/x-tar")
 
 
 @route("POST", "/images/load", streaming=True)
 async def load(call: Call) -> web.StreamResponse:
     """`docker load`."""
+    for platform in call.platforms("platform"):
+        host = Platform.host()
+        if not host.rank(Platform.parse(platform)):
+            raise InvalidError(f"cannot load images of {platform}: this engine runs {host}")
 
     async def work(report: Report) -> None:
         await call.engine.images.load(body(call), report)
@@ -148,6 +155,9 @@ async def load(call: Call) -> web.StreamResponse:
 @route("GET", "/images/{name:path}/json")
 async def inspect(call: Call) -> web.StreamResponse:
     """`docker image inspect`."""
+    if call.flag("manifests") and call.text("platform"):
+        raise InvalidError("conflicting options: manifests and platform options cannot both be set")
+    await _check_platforms(call, call.path["name"])
     found = await call.engine.images.inspect(call.path["name"])
     return reply(legacy.image(found, call.version))
 
@@ -155,12 +165,21 @@ async def inspect(call: Call) -> web.StreamResponse:
 @route("GET", "/images/{name:path}/history")
 async def history(call: Call) -> web.StreamResponse:
     """`docker history`."""
+    await _check_platforms(call, call.path["name"])
     return reply(await call.engine.images.history(call.path["name"]))
+
+
+async def _check_platforms(call: Call, name: str, parameter: str = "platform") -> None:
+    """An image here has one platform: asked for by another, it is not found."""
+    for platform in call.platforms(parameter):
+        await call.engine.images.check_platform(name, platform)
 
 
 @route("POST", "/images/{name:path}/tag")
 async def tag(call: Call) -> web.StreamResponse:
     """`docker tag`."""
+    if not call.text("repo"):
+        raise InvalidError("invalid reference format")
     await call.engine.images.tag(call.path["name"], call.text("repo"), call.text("tag"))
     return web.Response(status=201)
 
@@ -170,6 +189,8 @@ async def push(call: Call) -> web.StreamResponse:
     """`docker push`."""
     reference = with_tag(call.path["name"], call.text("tag"))
     auth = call.auth()
+    if not is_repository(reference):
+        await _check_platforms(call, reference)
 
     async def work(report: Report) -> None:
         await call.engine.images.push(
@@ -182,6 +203,7 @@ async def push(call: Call) -> web.StreamResponse:
 @route("DELETE", "/images/{name:path}")
 async def remove(call: Call) -> web.StreamResponse:
     """`docker rmi`."""
+    await _check_platforms(call, call.path["name"], "platforms")
     removed: list[Json] = await call.engine.images.remove(
         call.path["name"], force=call.flag("force"), prune=not call.flag("noprune")
     )

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ...core.info import layers_size
 from ...core.types import Json
+from ...host.errors import InvalidError
 from .. import legacy, shapes
 from ..call import Call
 from ..replies import reply, stream_json
@@ -44,15 +45,19 @@ async def version(call: Call) -> web.StreamResponse:
 @route("GET", "/info")
 async def info(call: Call) -> web.StreamResponse:
     """What this engine has and can do on this host."""
-    return reply(await call.engine.info())
+    return reply(legacy.info(await call.engine.info(), call.version))
 
 
 @route("GET", "/events", streaming=True)
 async def events(call: Call) -> web.StreamResponse:
     """What happens, as it happens."""
-    happened = call.engine.events.subscribe(
-        call.moment("since"), call.moment("until"), call.filters()
-    )
+    since, until = call.moment("since"), call.moment("until")
+    if since is not None and until is not None and since > until:
+        raise InvalidError(
+            f"`since` time ({call.text('since')}) cannot be after `until` time "
+            f"({call.text('until')})"
+        )
+    happened = call.engine.events.subscribe(since, until, call.filters())
     return await stream_json(call, happened)
 
 
@@ -65,7 +70,10 @@ async def auth(call: Call) -> web.StreamResponse:
 @route("GET", "/system/df")
 async def disk_usage(call: Call) -> web.StreamResponse:
     """What takes the disk's space: layers, containers, volumes."""
-    kinds = set(call.texts("type")) or {"container", "image", "volume", "build-cache"}
+    known = {"container", "image", "volume", "build-cache"}
+    kinds = set(call.texts("type")) or known
+    for kind in sorted(kinds - known):
+        raise InvalidError(f"unknown object type: {kind}")
     engine = call.engine
     answer: Json = {}
     if "image" in kinds:

@@ -34,12 +34,21 @@ def _register(noun: str, handler: Handler) -> None:
         route(method, f"/{noun}/{{rest:path}}")(handler)
 
 
+async def _no_checkpoint(call: Call) -> web.StreamResponse:
+    raise UnsupportedError(
+        "This experimental feature is disabled by default: this engine makes no checkpoints."
+    )
+
+
 @route("GET", "/plugins")
 async def plugins(call: Call) -> web.StreamResponse:
     """No plugin is installed."""
     return reply([])
 
 
+route("GET", "/containers/{id}/checkpoints")(_no_checkpoint)
+route("POST", "/containers/{id}/checkpoints")(_no_checkpoint)
+route("DELETE", "/containers/{id}/checkpoints/{name}")(_no_checkpoint)
 for _noun in ("swarm", "nodes", "services", "tasks", "secrets", "configs"):
     _register(_noun, _no_swarm)
 _register("plugins", _no_plugin)

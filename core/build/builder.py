@@ -27,6 +27,7 @@ from .report import Report, Send
 from .request import Request
 from .solving import Solver
 from .tree import Sums, Tree
+from .usage import Bounds
 
 _log = logging.getLogger(__name__)
 
@@ -181,11 +182,11 @@ class Builder:
         return await offload(usage.records, self._context, self._locks)
 
     async def prune(
-        self, *, all_: bool, keep: int, filters: Filters, dry_run: bool = False
+        self, *, all_: bool, bounds: Bounds, filters: Filters, dry_run: bool = False
     ) -> Json:
         """Remove what no build needs: Docker's report. See `usage.prune`."""
         return await usage.prune(
-            self._context, self._locks, all_=all_, keep=keep, filters=filters, dry_run=dry_run
+            self._context, self._locks, all_=all_, bounds=bounds, filters=filters, dry_run=dry_run
         )
 
 

@@ -36,6 +36,24 @@ class Record:
     uses: int
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How much of the cache a prune leaves, in bytes: at least `least` and at most `most`, less
+    when the disk has not `free`. 0 says nothing; without any the whole cache may go.
+    """
+
+    least: int = 0
+    most: int = 0
+    free: int = 0
+
+    def keep(self, total: int, free: int) -> int:
+        """What is left of `total` on a disk with `free` bytes, as BuildKit reckons."""
+        kept = self.most
+        if (lacking := self.free - free) > 0:
+            kept = min(kept or total, total - lacking)
+        return max(kept, self.least)
+
+
 def _records(context: Context, locks: MountLocks) -> list[Record]:
     cache = context.store.build_cache
     shared = cache.in_images()
@@ -82,16 +100,16 @@ async def prune(
     locks: MountLocks,
     *,
     all_: bool,
-    keep: int,
+    bounds: Bounds,
     filters: Filters,
     dry_run: bool,
 ) -> Json:
-    """Remove what matches, the longest unused first, until `keep` bytes are left of the cache.
+    """Remove what matches, the longest unused first, down to what `bounds` leave of the cache.
 
     Without `all_`, what an image has as well stays. `dry_run` removes nothing and tells what
     would go. The report is Docker's, with `Records` beside it.
     """
-    wanted = await offload_long(_select, context, locks, all_, keep, filters)
+    wanted = await offload_long(_select, context, locks, all_, bounds, filters)
     freed = 0
     if not dry_run:
         freed = await offload_long(_remove, context, wanted)
@@ -108,16 +126,17 @@ async def prune(
 
 
 def _select(
-    context: Context, locks: MountLocks, all_: bool, keep: int, filters: Filters
+    context: Context, locks: MountLocks, all_: bool, bounds: Bounds, filters: Filters
 ) -> list[Record]:
     for name in filters:
         if name not in _FILTERS:
             raise InvalidError(f"invalid filter '{name}': use {', '.join(_FILTERS)}")
     found = [one for one in _records(context, locks) if not one.in_use]
     matching = [one for one in found if _matches(one, filters) and (all_ or not one.shared)]
+    total = sum(one.size for one in found if not one.shared)
+    keep = bounds.keep(total, shutil.disk_usage(context.options.root).free)
     if not keep:
         return matching
-    total = sum(one.size for one in found if not one.shared)
     chosen = []
     for one in matching:
         if total <= keep:
@@ -168,7 +187,7 @@ async def shrink(context: Context, locks: MountLocks) -> None:
         if context.store.build_cache.size() <= limit:
             return
         old = time.time_ns() - _FRESH_NS
-        chosen = _select(context, locks, True, limit, {})
+        chosen = _select(context, locks, True, Bounds(limit), {})
         _remove(context, [one for one in chosen if one.used < old])
 
     await offload(work)

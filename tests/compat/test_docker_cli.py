@@ -316,7 +316,7 @@ def test_detach_keys_of_ones_own(engine: EngineProcess, image: str, verb: str) -
     assert engine.inspect("kept")["State"]["Running"]
 
 
-@pytest.mark.parametrize("version", ["1.24", "1.30", "1.41", "1.47"])
+@pytest.mark.parametrize("version", ["1.24", "1.30", "1.41", "1.47", "1.50"])
 def test_clients_of_every_age(engine: EngineProcess, image: str, version: str) -> None:
     """The docker command held to an older version of the API: run, ps, inspect, logs, rm."""
     told = {**engine.environment, "DOCKER_API_VERSION": version}

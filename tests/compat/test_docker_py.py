@@ -56,7 +56,7 @@ def tar_of(name: str, content: bytes) -> bytes:
 
 def test_system(client: Any) -> None:
     assert client.ping() is True
-    assert client.version()["ApiVersion"] == "1.47"
+    assert client.version()["ApiVersion"] == "1.51"
     info = client.info()
     assert info["OSType"] == "linux"
     assert info["Swarm"]["LocalNodeState"] == "inactive"

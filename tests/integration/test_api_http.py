@@ -94,16 +94,39 @@ def frames(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def test_a_ping_says_who_answers(engine: EngineProcess) -> None:
-    for path in ("/_ping", "/v1.24/_ping", "/v1.47/_ping"):
+    for path in ("/_ping", "/v1.24/_ping", "/v1.51/_ping"):
         answer = engine.api("GET", path)
         assert (answer.status, answer.body) == (200, b"OK")
-        assert answer.headers["Api-Version"] == "1.47"
+        assert answer.headers["Api-Version"] == "1.51"
         assert answer.headers["Ostype"] == "linux"
         assert answer.headers["Docker-Experimental"] == "false"
         assert answer.headers["Server"].startswith("Bayplan/")
         head = engine.api("HEAD", path)
         assert (head.status, head.body) == (200, b"")
-        assert head.headers["Api-Version"] == "1.47"
+        assert head.headers["Api-Version"] == "1.51"
+
+
+def test_lines_as_long_as_go_takes_them(engine: EngineProcess) -> None:
+    """The credentials of a build are one header, of many registries; `save` names in the path."""
+    long = "a" * 100_000
+    assert engine.api("GET", "/_ping", headers={"X-Registry-Config": long}).status == 200
+    assert engine.api("GET", f"/_ping?names={long}").status == 200
+    many = {f"X-{number}": "y" for number in range(300)}
+    assert engine.api("GET", "/_ping", headers=many).status == 200
+
+
+def test_who_ends_its_half_gets_its_answers(engine: EngineProcess) -> None:
+    """`printf … | nc -NU`, as scripts have it; a body cut short is one that never comes."""
+    ping, cut = b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n", b"Content-Length: 99\r\n\r\n{"
+    create = b"POST /containers/create HTTP/1.1\r\nHost: d\r\n" + cut
+    for sent, answers in ((ping, [200]), (ping * 3, [200] * 3), (create, [400]), (b"", [])):
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.settimeout(30)
+            raw.connect(str(engine.socket))
+            raw.sendall(sent)
+            raw.shutdown(socket.SHUT_WR)
+            heads = rest(raw).split(b"HTTP/1.1 ")[1:]
+        assert [int(head[:3]) for head in heads] == answers
 
 
 @pytest.mark.parametrize(
@@ -124,6 +147,14 @@ def test_a_ping_says_who_answers(engine: EngineProcess) -> None:
         ("POST", "/containers/create", 400, "config cannot be empty"),
         ("GET", "/nodes", 503, "not a swarm manager"),
         ("POST", "/plugins/pull", 501, "plugins"),
+        ("GET", "/containers/nope/checkpoints", 501, "experimental feature is disabled"),
+        ("GET", "/system/df?type=nope", 400, "unknown object type: nope"),
+        ("GET", "/events?since=10&until=5", 400, "cannot be after `until` time"),
+        ("POST", "/images/starter/tag", 400, "invalid reference format"),
+        ("GET", "/images/starter/json?platform=linux/none", 404, "the specified platform"),
+        ("GET", "/images/starter/json?manifests=1&platform=linux", 400, "conflicting options"),
+        ("GET", "/images/starter/history?platform=%7B%22os%22:1%7D", 400, "OS and Architecture"),
+        ("POST", "/images/load?platform=linux/none", 400, "cannot load images of linux/none"),
         ("GET", "/images/search?term=x&limit=0", 400, "outside the range"),
         ("GET", "/events?filters=%7B%22colour%22%3A%5B%22red%22%5D%7D", 400, "colour"),
     ],

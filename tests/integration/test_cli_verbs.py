@@ -181,7 +181,7 @@ def test_events_and_prune(engine: EngineProcess) -> None:
 
 
 def test_the_system(engine: EngineProcess) -> None:
-    assert out(engine, "version", "-f", "{{.Server.ApiVersion}}") == "1.47\n"
+    assert out(engine, "version", "-f", "{{.Server.ApiVersion}}") == "1.51\n"
     assert "Storage Driver" in out(engine, "info")
     assert json.loads(out(engine, "system", "info", "--format", "json"))["Driver"] == "overlay2"
     assert "Local Volumes" in out(engine, "system", "df")

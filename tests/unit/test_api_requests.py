@@ -21,14 +21,14 @@ def test_the_version_is_cut_from_the_path() -> None:
 
 
 def test_versions_between_oldest_and_current_are_spoken() -> None:
-    assert versions.negotiate(None) == versions.negotiate("1.47") == (1, 47)
+    assert versions.negotiate(None) == versions.negotiate("1.51") == (1, 51)
     assert versions.negotiate("1.24") == (1, 24)
 
 
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        ("1.48", "client version 1.48 is too new. Maximum supported API version is 1.47"),
+        ("1.52", "client version 1.52 is too new. Maximum supported API version is 1.51"),
         ("1.23", "client version 1.23 is too old. Minimum supported API version is 1.24"),
         ("1..2", "invalid API version"),
     ],

@@ -90,7 +90,7 @@ async def test_a_client_ends_its_input_and_still_reads(tmp_path: Path, upgrade: 
         writer.write(REQUEST % asked)
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 UPGRADED" if upgrade else b"HTTP/1.1 200 OK")
-        assert b"Api-Version: 1.47" in head
+        assert b"Api-Version: 1.51" in head
         # Bytes that look like HTTP are bytes.
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert await session.input.get() == b"GET / HTTP/1.1\r\n\r\n"
