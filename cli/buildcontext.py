@@ -94,7 +94,8 @@ def _from_folder(path: str, dockerfile: str, in_place: bool) -> Sending:
         found = os.stat(root)
         local = {"path": root, "dev": found.st_dev, "ino": found.st_ino}
         return Sending({"dockerfile": name or None, "bay-local": local}, b"")
-    return Sending({"dockerfile": name or None}, pack(root, name or "Dockerfile", extra))
+    parameters = {"dockerfile": name or None, "bay-dockerfile": dockerfile if extra else None}
+    return Sending(parameters, pack(root, name or "Dockerfile", extra))
 
 
 def _place(root: str, path: str, dockerfile: str, extra: list[tuple[str, bytes]]) -> str:

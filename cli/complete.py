@@ -14,14 +14,21 @@ from .flags import Flag
 _VALUES = {
     "cgroupns": ["host", "private"],
     "ipc": ["private", "shareable", "host", "none"],
-    "log-driver": ["json-file", "none"],
+    "log-driver": ["json-file", "local", "none"],
+    "progress": ["auto", "plain", "tty", "quiet", "rawjson"],
     "pid": ["host"],
     "pull": ["always", "missing", "never"],
     "restart": ["no", "on-failure", "always", "unless-stopped"],
     "runtime": ["crun", "runc"],
     "type": ["container", "image", "network", "volume"],
 }
-_OBJECTS = {"network": "NETWORK", "volumes-from": "CONTAINER", "link": "CONTAINER"}
+_OBJECTS = {
+    "network": "NETWORK",
+    "volumes-from": "CONTAINER",
+    "link": "CONTAINER",
+    "volume": "VOLUME",
+    "context": "CONTEXT",
+}
 _ACTIONS = {"engine": ["status", "stop", "logs", "purge", "dial-stdio"],
             "completion": ["bash", "zsh", "fish"]}  # fmt: skip
 
@@ -33,8 +40,22 @@ def candidates(app: App, words: Sequence[str], options: Sequence[Flag]) -> list[
     when nothing is known: the shell then offers files.
     """
     *before, last = words or [""]
-    found = _found(app, before, last, options)
+    name, equals, value = last.partition("=")
+    if equals and name.startswith("--"):
+        return [f"{name}={one}" for one in candidates(app, [*before, name, value], options)]
+    before, flag = _after_options(before, options)
+    found = _of_flag(app, flag) if flag else _found(app, before, last, options)
     return sorted({one for one in found if one.startswith(last)})
+
+
+def _after_options(before: list[str], options: Sequence[Flag]) -> tuple[list[str], Flag | None]:
+    """(the verb and what is behind it, the option before any verb whose value comes next)."""
+    for index, word in enumerate(before):
+        if not word.startswith("-"):
+            flag, _ = _open_flag(options, before[:index])
+            if flag is None:
+                return before[index:], None
+    return [], _open_flag(options, before)[0]
 
 
 def _found(app: App, before: list[str], last: str, options: Sequence[Flag]) -> list[str]:
@@ -66,31 +87,38 @@ def _flags(flags: Sequence[Flag]) -> list[str]:
 
 def _of_command(app: App, command: Command, rest: list[str], last: str) -> list[str]:
     """Within a verb: a flag's value, a flag, or an argument."""
-    flag, values = _open_flag(command, rest)
+    flag, values = _open_flag(command.flags, rest)
     if flag is not None:
-        kind = _OBJECTS.get(flag.name)
-        return _names(app, kind) if kind else _VALUES.get(flag.name, [])
+        return _of_flag(app, flag)
     # After the image of `run` come the container's own words, of which nothing is known.
     if not command.interspersed and values:
         return []
     if last.startswith("-"):
         return _flags(command.flags)
     if command.name in _ACTIONS:
-        return _ACTIONS[command.name]
+        return [] if values else _ACTIONS[command.name]
     return _names(app, _kind(command, len(values)))
 
 
-def _open_flag(command: Command, rest: list[str]) -> tuple[Flag | None, list[str]]:
+def _of_flag(app: App, flag: Flag) -> list[str]:
+    kind = _OBJECTS.get(flag.name)
+    return _names(app, kind) if kind else _VALUES.get(flag.name, [])
+
+
+def _open_flag(flags: Sequence[Flag], rest: list[str]) -> tuple[Flag | None, list[str]]:
     """(the flag whose value comes next, the arguments so far)."""
-    by_word = {f"--{name}": flag for flag in command.flags for name in (flag.name, *flag.aliases)}
-    by_word |= {f"-{flag.short}": flag for flag in command.flags if flag.short}
+    by_word = {f"--{name}": flag for flag in flags for name in (flag.name, *flag.aliases)}
+    by_word |= {f"-{flag.short}": flag for flag in flags if flag.short}
     arguments: list[str] = []
     open_flag: Flag | None = None
     for word in rest:
         if open_flag is not None:
             open_flag = None
         elif word.startswith("-"):
-            flag = by_word.get(word) or by_word.get(f"-{word[-1]}")
+            # The last of several letters may take a value (-it, but not the name of --init).
+            flag = by_word.get(word)
+            if flag is None and not word.startswith("--"):
+                flag = by_word.get(f"-{word[-1]}")
             open_flag = flag if flag is not None and flag.kind and "=" not in word else None
         else:
             arguments.append(word)
@@ -105,6 +133,8 @@ def _kind(command: Command, index: int) -> str:
     for kind in ("CONTAINER", "IMAGE", "NETWORK", "VOLUME", "CONTEXT"):
         if kind in name:
             return kind
+    if command.name.split()[-1] == "push":
+        return "IMAGE"
     return "ANY" if "NAME|ID" in name else ""
 
 

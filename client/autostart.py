@@ -34,8 +34,15 @@ def start_engine(host: Host) -> None:
             f"Cannot connect to the engine at {host}: none runs, and only root can start it."
             " Use sudo, or start it with `sudo bay engine`."
         )
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    with _lock(os.path.join(folder, "engine.start.lock")):
+    lock = os.path.join(folder, "engine.start.lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            os.makedirs(folder, mode=0o755, exist_ok=True)
+            stack.enter_context(_lock(lock))
+        except OSError as error:  # a read-only disk, a full one, a file in the way
+            raise UnreachableError(
+                f"cannot start an engine at {host}: {error.filename or folder}: {error.strerror}"
+            ) from error
         log_path = os.path.join(folder, "engine.log")
         patience = time.monotonic() + PATIENCE
         while not answers(host.path) and not _spawn_and_wait(host, log_path, patience):

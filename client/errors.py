@@ -36,6 +36,12 @@ class UnreachableError(BayError):
     status = 503
 
 
+class NotAllowedError(UnreachableError):
+    """This user may not write to the engine's socket; whether one runs is not known."""
+
+    status = 403
+
+
 def is_from_engine(error: BayError) -> bool:
     """Whether the engine said it (`from_response` made it), or this client."""
     return "status" in vars(error)

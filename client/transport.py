@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket
 
 from ..host.light import TYPE_CHECKING, Sequence
-from .errors import UnreachableError
+from .errors import NotAllowedError, UnreachableError
 from .hosts import Host, Tls
 
 if TYPE_CHECKING:
@@ -63,17 +63,21 @@ def connect(host: Host) -> Link:
         sock.connect(host.path)
     except OSError as error:
         sock.close()
-        raise UnreachableError(_no_socket(host, error)) from error
+        raise _no_socket(host, error) from error
     return Link(sock)
 
 
-def _no_socket(host: Host, error: OSError) -> str:
+def _no_socket(host: Host, error: OSError) -> UnreachableError:
     if isinstance(error, PermissionError):
-        return (
+        return NotAllowedError(
             f"permission denied while trying to connect to the engine at {host}:"
             " use sudo, or join the group that owns the socket"
         )
-    return f"Cannot connect to the engine at {host}. Is it running? ({error.strerror or error})"
+    if error.errno is None:  # Python's own refusal: sun_path of unix(7) has 108 bytes
+        return UnreachableError(f"Cannot connect to the engine at {host}: {error}")
+    return UnreachableError(
+        f"Cannot connect to the engine at {host}. Is it running? ({error.strerror or error})"
+    )
 
 
 def _tcp(host: Host) -> socket.socket:
@@ -85,7 +89,7 @@ def _tcp(host: Host) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     except OSError as error:
-        raise UnreachableError(_no_socket(host, error)) from error
+        raise _no_socket(host, error) from error
     return sock
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..host.errors import InvalidError
 from ..host.inroot import below_root
 from . import words
+from .signals import signal_number
 from .types import Json
 
 _PORT = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
@@ -200,7 +201,9 @@ def _onbuild(config: Json, text: str, scope: Scope) -> None:
 
 
 def _stopsignal(config: Json, text: str, scope: Scope) -> None:
-    config["StopSignal"] = scope.expand(text)
+    found = scope.expand(text)
+    signal_number(found)
+    config["StopSignal"] = found
 
 
 def _shell(config: Json, text: str, _: Scope) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 
 from ..host import cgroups, process
 from ..host.errors import (
@@ -22,6 +21,7 @@ from ..host.errors import (
 from ..host.threads import offload
 from . import departure, health, launch, removal, restart
 from .context import Context, cgroup_path, tell_volumes
+from .signals import signal_number
 from .types import Container
 
 _log = logging.getLogger(__name__)
@@ -279,19 +279,3 @@ class Lifecycle:
     def _check_running(self, container: Container) -> None:
         if not container.state.running:
             raise ConflictError(f"Container {container.id} is not running")
-
-
-def signal_number(name: str) -> int:
-    """The number of a signal given as `TERM`, `SIGTERM`, `15` or `RTMIN+3`.
-
-    Raises InvalidError for one Linux does not have.
-    """
-    text = name.strip().upper().removeprefix("SIG")
-    if text.isdecimal() and len(text) < 3 and 0 < int(text) <= 64:
-        return int(text)
-    base, plus, more = text.partition("+")
-    try:
-        number = int(signal.Signals[f"SIG{base}"]) + (int(more) if plus else 0)
-    except (KeyError, ValueError):
-        raise InvalidError(f"Invalid signal: {name}") from None
-    return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..host.errors import InvalidError
-from .lifecycle import signal_number
+from .signals import signal_number
 from .types import Json
 from .volumes import check_driver
 

@@ -13,12 +13,16 @@ from ..netns.netlink import Netlink
 from . import ipam, netconfig, netdefaults, netparents
 from .ipam import AnyNetwork
 from .netmodel import (
+    FALSE,
+    ICC,
     LINK,
+    MASQUERADE,
     MODES,
     MTU,
     OVERLAP,
     PARENT,
     PREDEFINED,
+    TRUE,
     Network,
     Pool,
     bridge_mac,
@@ -62,7 +66,7 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
     named = given.get(LINK if driver == "bridge" else PARENT)
     link = named or f"{options.link_prefix}-{key[:7]}"
     found = links.facts(host, link) if _LINK_NAME.match(link) else None
-    _check_mtu(given)
+    _check_options(given)
     if driver == "bridge":
         _check_bridge(state, link, key, found)
     else:
@@ -169,7 +173,12 @@ def _check_bridge(state: NetState, link: str, key: str, found: LinkFacts | None)
         raise InvalidError(f"invalid bridge name {link!r}: a link of that name is no bridge")
 
 
-def _check_mtu(given: dict[str, str]) -> None:
+def _check_options(given: dict[str, str]) -> None:
+    for option in (ICC, MASQUERADE):
+        if given.get(option, "").lower() not in (*TRUE, *FALSE):
+            raise InvalidError(
+                f"invalid value for {option}: {given[option]!r} is neither true nor false"
+            )
     if given.get(MTU) and not (
         given[MTU].isdecimal() and len(given[MTU]) < 6 and 68 <= int(given[MTU]) <= 65535
     ):

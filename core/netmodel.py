@@ -30,7 +30,9 @@ MODES = {
 OVERLAP = "bay.network.overlap"
 PREDEFINED = ("bridge", "host", "none")
 _SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.(conf|neigh)\.IFNAME\.[a-z0-9_]+$")
-_TRUE = ("1", "t", "true", "")
+# What Go takes for one and the other; an option without a value is on.
+TRUE = ("1", "t", "true", "")
+FALSE = ("0", "f", "false")
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Network:
         )
 
     def _flag(self, option: str) -> bool:
-        return self.options.get(option, "true").lower() in _TRUE
+        return self.options.get(option, "true").lower() in TRUE
 
 
 @dataclass

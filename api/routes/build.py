@@ -73,6 +73,7 @@ def _request(call: Call, uncached: bool) -> Request:
     tags = [tag for tag in call.texts("t") if tag]
     return Request(
         dockerfile=call.text("dockerfile") or "Dockerfile",
+        shown=call.text("bay-dockerfile"),
         tags=tags,
         build_args=_texts(call, "buildargs", nulls=True),
         labels=_texts(call, "labels"),

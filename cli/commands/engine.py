@@ -7,7 +7,7 @@ import os
 import select
 
 from ...client.client import Client
-from ...client.errors import UnreachableError
+from ...client.errors import NotAllowedError, UnreachableError
 from ...client.hosts import run_root as default_run_root
 from ...host.errors import BayError, InvalidError, NotFoundError
 from ...host.light import Any
@@ -93,6 +93,8 @@ def _status(app: App, parsed: Parsed) -> int:
     try:
         found = client.get("/bay/engine")
         info = client.get("/info")
+    except NotAllowedError:
+        raise
     except UnreachableError as error:
         app.out(f"not running: {error}")
         return 3
@@ -110,6 +112,8 @@ def _stop(app: App, parsed: Parsed) -> int:
     client = _silent(app, parsed)
     try:
         found = client.get("/bay/engine")
+    except NotAllowedError:
+        raise
     except UnreachableError:
         app.err("no engine runs")
         return 0
@@ -173,6 +177,8 @@ def _purged(app: App, parsed: Parsed) -> Client:
     try:
         client.get("/_ping")
         return client
+    except NotAllowedError:
+        raise
     except UnreachableError:
         # With a folder for this boot alone it would be the default's state that is removed.
         if not os.environ.get("BAY_ROOT"):

@@ -53,10 +53,11 @@ async def receive(
                 os.rename(root / _SENT, folder / "sent")
     name = request.dockerfile or "Dockerfile"
     if text is None:
-        text, name = _read(root, name)
+        text, name = _read(root, name, request.shown)
     # A thread's turn costs as much as reading a file of the usual size.
     is_large = len(text) > _LARGE
-    file = await offload_long(parse, text, name) if is_large else parse(text, name)
+    shown = request.shown or name
+    file = await offload_long(parse, text, shown) if is_large else parse(text, shown)
     ignore = _ignore(root, name)
     return Tree(root, "build context", ignore, sums=sums), file
 
@@ -137,7 +138,7 @@ def _apply(stream: Inflow, root: Path, cancel: Cancel) -> None:
         pass
 
 
-def _read(root: Path, name: str) -> tuple[str, str]:
+def _read(root: Path, name: str, shown: str) -> tuple[str, str]:
     """The Dockerfile's text and the name it was found by."""
     clean = below_root(name)
     names = [clean, "dockerfile"] if clean == "Dockerfile" else [clean]
@@ -147,7 +148,7 @@ def _read(root: Path, name: str) -> tuple[str, str]:
             try:
                 return data.decode("utf-8-sig"), one
             except UnicodeDecodeError as error:
-                raise InvalidError(f"{one} is not UTF-8 text: {error.reason}") from None
+                raise InvalidError(f"{shown or one} is not UTF-8 text: {error.reason}") from None
     try:
         fd = open_inside(root, clean, os.O_PATH)
     except OSError:

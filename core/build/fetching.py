@@ -90,6 +90,7 @@ def _download(url: str, path: Path, checksum: str, cancel: Cancel) -> str:
         ) from error
     except (urllib.error.URLError, TimeoutError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
+        reason = getattr(reason, "strerror", None) or reason  # without the error's number
         raise BayError(f"cannot download {url}: {reason}") from error
     except OSError as error:
         if error.errno == 28:

@@ -17,6 +17,7 @@ from .named import Named
 class Request:
     """One build. `local` is a folder of this host that is the context, None when it is sent.
 
+    `shown` is what errors call the Dockerfile, where that is not its name in the context;
     `text` is the Dockerfile when it is none of the context's; `secrets` their contents by id;
     `ssh` agents' sockets by id; `auths` registry credentials by host; `host` the part of a
     HostConfig that every step's container gets; `cancel_id` is what a client cancels it by.
@@ -25,6 +26,7 @@ class Request:
     """
 
     dockerfile: str = "Dockerfile"
+    shown: str = ""
     text: str | None = None
     tags: Sequence[str] = ()
     build_args: Mapping[str, str | None] = field(default_factory=dict)

@@ -87,6 +87,8 @@ class Platform:
         host = cls.host()
         if not text:
             return host
+        if "," in text:
+            raise InvalidError(f'"{text}" names several platforms: an image here has one')
         parts = text.lower().split("/")
         if len(parts) > 3 or not all(
             re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*", part) for part in parts

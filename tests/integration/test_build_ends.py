@@ -286,6 +286,16 @@ def test_a_dockerfile_cannot_be_a_file_of_the_host(kitchen: Kitchen, tmp_path: P
     assert answer.status == 404 and not left(kitchen.engine)
 
 
+def test_a_dockerfile_from_elsewhere_has_its_own_name_in_errors(
+    kitchen: Kitchen, tmp_path: Path
+) -> None:
+    """Not that of the file as which it is sent along."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("FROM base\nWRONG\n")
+    done = kitchen.run("", "-f", str(elsewhere))
+    assert f"{elsewhere}:2:1\n" in done.stderr, done.stderr
+
+
 def test_a_link_out_of_the_context_is_copied_as_a_link(kitchen: Kitchen) -> None:
     """Inside a folder a link is only a name: nothing of the host comes with it."""
     (kitchen.folder / "d").mkdir()

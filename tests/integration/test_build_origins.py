@@ -221,6 +221,8 @@ def test_add_with_a_checksum_and_from_git(kitchen: Kitchen, web: WebServer) -> N
         done = kitchen.run(f"FROM base\nADD --checksum={wrong} {web.url}/f /got/\n")
         assert done.returncode == 1 and said in done.stderr, done.stderr
         assert "Dockerfile:2:" in done.stderr
+    done = kitchen.run("FROM base\nADD http://127.0.0.1:1/x /\n")
+    assert "cannot download http://127.0.0.1:1/x: Connection refused\n" in done.stderr
     made = source(kitchen, web.folder / "r.git")
     number = git(made, "rev-parse", "side")
     url = f"{web.url}/smart/r.git#side:sub"

@@ -78,6 +78,9 @@ async def test_errors_are_dockers(harbour: Harbour) -> None:
         await networks.create({"Name": "host"})
     with pytest.raises(InvalidError, match=r"invalid subnet 10\.1\.2\.3"):
         await networks.create({"Name": "blue", "IPAM": ipam("10.1.2.3")})
+    maybe = {"com.docker.network.bridge.enable_icc": "maybe"}
+    with pytest.raises(InvalidError, match="enable_icc: 'maybe' is neither true nor false"):
+        await networks.create({"Name": "blue", "Options": maybe})
     with pytest.raises(ForbiddenError, match="bridge is a pre-defined network and cannot be rem"):
         await networks.remove("bridge")
     with pytest.raises(NotFoundError, match="network blue not found"):

@@ -143,6 +143,13 @@ def test_which_registry(reference: str, registry: str) -> None:
         (["run", "--restart", ""], {"always", "no"}),
         (["--cont"], {"--context"}),
         (["engine", "st"], {"status", "stop"}),
+        (["engine", "stop", ""], set()),
+        (["run", "--restart=o"], {"--restart=on-failure"}),
+        (["run", "--init", "--pull", ""], {"never"}),
+        (["-H", "unix:///nonexistent", "unp"], {"unpause"}),
+        (["--context", ""], {"default"}),
+        (["--context=d"], {"--context=default"}),
+        (["-c", "default", "volume", "r"], {"rm"}),
         (["run", "img", "--"], set()),
         (["stop", ""], set()),
     ],
@@ -157,6 +164,41 @@ def test_completion(words: list[str], some: set[str]) -> None:
     assert all(one.startswith(words[-1]) for one in found)
     if not some:
         assert not found
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [("bay unpa", "unpause"), ("bay run --restart=un", "unless-stopped"), ("bay stop x", "")],
+)
+def test_bash_completes(line: str, answer: str) -> None:
+    """Bash replaces only what stands behind its word breaks, an equals sign for one."""
+    from bayplan.cli.commands.completion import SCRIPTS
+
+    bay = Path(sys.executable).with_name("bay")
+    script = f"""{SCRIPTS["bash"]}
+bay() {{ BAY_HOST=unix:///nonexistent {bay} "$@"; }}
+COMP_LINE='{line}' COMP_POINT={len(line)}; _bay; printf '%s' "${{COMPREPLY[*]}}"
+"""
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == answer
+
+
+@pytest.mark.parametrize("action", ["status", "stop", "purge"])
+def test_an_engine_out_of_reach_is_not_told_as_ended(action: str, tmp_path: Path) -> None:
+    """Whoever may not write to the socket does not learn whether one runs."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    # Root may read all: the one who asks is somebody else, who can't import what is root's.
+    code = f"""import os, sys
+from bayplan.cli.main import main
+main(["engine", "status", "--run-root", {str(tmp_path)!r}])
+if os.getuid() == 0: os.setresuid(65534, 65534, 65534)
+sys.exit(main(["engine", {action!r}, "--run-root", {str(closed)!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "permission denied while trying to connect" in done.stderr
+    assert done.stdout.count("\n") == 1, done.stdout
 
 
 def test_addresses_of_a_network() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bayplan.core import defaults, departure, inspection, restart
 from bayplan.core.containers import since_ns
-from bayplan.core.lifecycle import signal_number
+from bayplan.core.signals import signal_number
 from bayplan.core.names import new_id, random_name
 from bayplan.core.roster import Roster
 from bayplan.core.types import Container, State

@@ -108,6 +108,8 @@ def test_platforms_parse_as_docker_does() -> None:
     assert Platform.parse(None) == Platform.parse("linux") == Platform.host()
     with pytest.raises(InvalidError, match="invalid OS or platform"):
         Platform.parse("linux/../x")
+    with pytest.raises(InvalidError, match="several platforms: an image here has one"):
+        Platform.parse("linux/amd64,linux/arm64")
 
 
 def _index(*platforms: tuple[str, str, str]) -> Manifest:

@@ -69,6 +69,7 @@ def test_an_entrypoint_drops_only_the_command_it_did_not_come_with() -> None:
         ("HEALTHCHECK --interval=1 CMD x", 'time: invalid duration "1"'),
         ("HEALTHCHECK --colour=red CMD x", "unknown flag: --colour"),
         ("SHELL bash", "JSON form"),
+        ("STOPSIGNAL SIGNONE", "Invalid signal: SIGNONE"),
         ("USER ${A", "unsupported modifier"),
         ("USER ${A:?give one}", "A: give one"),
     ],
