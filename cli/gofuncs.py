@@ -178,3 +178,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "pad": _pad_around,
     "truncate": _truncate,
 }
+
+
+def call(name: str, values: list[Any]) -> Any:
+    """What a function makes of its arguments. Raises ValueError and its like."""
+    try:
+        return FUNCTIONS[name](*values)
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise
+        # The call itself was refused: Python's sentence would name what no user has written.
+        raise ValueError(f"{name} does not take these {len(values)} arguments") from error

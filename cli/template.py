@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..host.errors import InvalidError
 from ..host.light import Any, Callable, Iterable
 from .errors import CodedError
-from .gofuncs import FUNCTIONS, OPTIONAL, show, truth
+from .gofuncs import FUNCTIONS, OPTIONAL, call, show, truth
 from .gosyntax import Reader, Token, split_actions
 
 MISSING = "<no value>"
@@ -285,8 +285,7 @@ def _command(reader: Reader, piped: Expression | None) -> Expression:
         arguments = _operands(reader, piped)
         if name in ("and", "or"):
             return _shortcut(name, arguments)
-        function = FUNCTIONS[name]
-        return lambda scope: function(*(argument(scope) for argument in arguments))
+        return lambda scope: call(name, [argument(scope) for argument in arguments])
     value = _operand(reader)
     arguments = _operands(reader, piped)
     if not arguments:
@@ -376,7 +375,7 @@ def field_of(value: Any, name: str) -> Any:
         return None
     if value is None:
         raise TemplateError(f"template: nil pointer evaluating .{name}")
-    raise TemplateError(f"template: can't evaluate field {name} in {show(value)}")
+    raise TemplateError(f"template: can't evaluate field {name} in \"{show(value)}\"")
 
 
 def _is_struct(value: dict[Any, Any]) -> bool:

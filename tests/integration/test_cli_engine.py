@@ -65,6 +65,12 @@ def test_an_engine_that_dies_at_once_says_why(fresh_engine: Fresh) -> None:
     assert done.returncode == 1
     assert "the engine ended at once (exit code 1): " in done.stderr
     assert "/proc/nowhere" in done.stderr
+    environment["BAY_RUN_ROOT"] = "/proc/nowhere"
+    done = subprocess.run(
+        [BAY, "ps"], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "cannot start an engine at unix:///proc/nowhere/bay.sock: /proc/nowhere: " in done.stderr
 
 
 def test_a_purge_starts_the_engine_it_purges(fresh_engine: Fresh) -> None:

@@ -110,7 +110,8 @@ def test_rendered(text: str, result: str) -> None:
         ("{{define `x`}}{{template `x`}}{{end}}{{template `x`}}", "maximum template depth"),
         ("{{break}}", "{{break}} outside {{range}}"),
         ("{{range .Config.Env}}{{block `x` .}}{{continue}}{{end}}{{end}}", "outside {{range}}"),
-        ("{{len 5}}", "template:"),
+        ("{{len 5}}", "template: len does not take these 1 arguments"),
+        ("{{json}}", "template: json does not take these 0 arguments"),
         ("{{.Name ~}}", 'unexpected "~"'),
     ],
 )
