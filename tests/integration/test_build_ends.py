@@ -292,7 +292,8 @@ def test_a_dockerfile_from_elsewhere_has_its_own_name_in_errors(
     """Not that of the file as which it is sent along."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("FROM base\nWRONG\n")
-    done = kitchen.run("", "-f", str(elsewhere))
+    (tmp_path / "context").mkdir()
+    done = kitchen.engine.bay("build", "-f", str(elsewhere), str(tmp_path / "context"))
     assert f"{elsewhere}:2:1\n" in done.stderr, done.stderr
 
 
