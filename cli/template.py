@@ -375,7 +375,7 @@ def field_of(value: Any, name: str) -> Any:
         return None
     if value is None:
         raise TemplateError(f"template: nil pointer evaluating .{name}")
-    raise TemplateError(f"template: can't evaluate field {name} in \"{show(value)}\"")
+    raise TemplateError(f'template: can\'t evaluate field {name} in "{show(value)}"')
 
 
 def _is_struct(value: dict[Any, Any]) -> bool:
