@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 
 from ..host import cgroups, process
 from ..host.errors import (
     BayError,
     ConflictError,
-    InvalidError,
     NoSpaceError,
     NotModifiedError,
 )

@@ -10,7 +10,7 @@ _BASH = """\
 # bay completion for bash: source <(bay completion bash)
 _bay() {
     # Bash splits words at : and =, but an image's tag and a flag's value belong to their word:
-    # the line is read anew, by blanks, and what bash keeps of the last word is cut from the answers.
+    # the line is read anew, by blanks; what bash keeps of the last word is cut from the answers.
     local line current kept typed=${COMP_LINE:0:COMP_POINT}
     local -a words
     read -ra words <<<"$typed"

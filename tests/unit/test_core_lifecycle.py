@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from bayplan.core import defaults, departure, inspection, restart
 from bayplan.core.containers import since_ns
-from bayplan.core.signals import signal_number
 from bayplan.core.names import new_id, random_name
 from bayplan.core.roster import Roster
+from bayplan.core.signals import signal_number
 from bayplan.core.types import Container, State
 from bayplan.host import process
 from bayplan.host.errors import InvalidError
