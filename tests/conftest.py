@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from support.registry import Registry
 # The size of the terminal that the tests are run in: a screen in one of its own would believe it.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
+
+# A shell starts what is in its background with Ctrl-C ignored, and every child inherits that: the
+# clients that tests interrupt would go on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PRIVILEGED = ("integration", "compat")
 
