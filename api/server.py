@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ..host import migration
 from ..host.acceptor import Acceptor
 from ..host.errors import BayError, InvalidError, NoSpaceError, sentence
 from . import connection, replies, versions
@@ -100,6 +101,7 @@ class Server:
         await self._http.shutdown(GRACE)
 
     def _arrived(self, accepted: socket.socket) -> None:
+        migration.expect()
         loop = asyncio.get_running_loop()
         task = loop.create_task(loop.connect_accepted_socket(self._http, accepted))
         self._arriving.add(task)

@@ -6,8 +6,8 @@ import sys
 
 from ..client.client import Client
 from ..client.hosts import Host, Tls, default_host, parse_host
-from ..host.errors import InvalidError
-from ..host.light import TYPE_CHECKING, Any, cached_property
+from ..host.errors import BayError, InvalidError
+from ..host.light import TYPE_CHECKING, Any, cached_property, suppress
 
 if TYPE_CHECKING:
     import os
@@ -78,6 +78,11 @@ class App:
     def client(self) -> Client:
         """The client of that engine; it connects at the first request."""
         return Client(self.host)
+
+    def connect_early(self) -> None:
+        """Have the client connect before it is asked anything, see `Client.ahead`."""
+        with suppress(BayError):  # whoever asks for something is told
+            self.client.ahead()
 
     @cached_property
     def config(self) -> Config:

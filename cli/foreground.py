@@ -6,21 +6,20 @@ import _thread
 import sys
 
 from ..client.client import Client
-from ..client.session import Session
 from ..host import quickjson
 from ..host.errors import BayError
 from ..host.light import TYPE_CHECKING, Any, Callable, NamedTuple, suppress
 from .app import App
 from .errors import CodedError, TerminalError, engine_sentence
 from .flags import UsageError
-from .streams import Pump
-from .terminal import DEFAULT_KEYS, RawMode, Resizer, parse_keys, size_of
 
 if TYPE_CHECKING:
     import os
     import signal
     from _queue import SimpleQueue
     from types import FrameType
+
+    from ..client.session import Session
 else:
     import _signal as signal  # what `signal` wraps in enums, which are slow to import
 
@@ -57,6 +56,8 @@ def detach_keys(app: App, given: str, tty: bool) -> bytes:
     """
     if not (given or tty):
         return b""
+    from .terminal import DEFAULT_KEYS, parse_keys
+
     return parse_keys(given or app.config.form("detachKeys") or DEFAULT_KEYS)
 
 
@@ -70,6 +71,8 @@ def terminal_size() -> tuple[int, int]:
     """(rows, columns) of the user's terminal; (0, 0) without one."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if stream.isatty():
+            from .terminal import size_of
+
             return size_of(stream.fileno())
     return 0, 0
 
@@ -85,6 +88,10 @@ def pump(
     `started` is called with the terminal already raw: what is typed meanwhile isn't lost.
     `resize` tells the engine the terminal's size; the present one first, since it may have changed.
     """
+    # Not before: an engine that was asked is at work meanwhile.
+    from .streams import Pump
+    from .terminal import RawMode, Resizer
+
     with session, RawMode(sys.stdin.fileno() if streams.raw else -1):
         started()
         carrier = Pump(session, stdin=streams.stdin, keys=streams.keys if streams.raw else b"")

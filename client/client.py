@@ -40,6 +40,7 @@ class Client:
         self.host = host or default_host()
         self._autostart = autostart and self.host.local
         self._idle: list[Link] = []
+        self._early: Link | None = None
         self._lock = _thread.allocate_lock()
         self._version: tuple[int, int] | None = None
         self._greeting: Mapping[str, str] | None = None
@@ -123,15 +124,26 @@ class Client:
 
     def hijack(self, path: str, body: Any = None, tty: bool = False, **params: Any) -> Session:
         """POST to attach or exec start, and take the connection over as a two-way stream."""
-        from .session import Session
-
         headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
         data: bytes | None = None
         if body is not None:
             data = quickjson.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         response = self._request("POST", path, params, data, headers)
+        from .session import Session  # while the engine is at work
+
         return Session(response, tty)
+
+    def ahead(self) -> None:
+        """Connect already, for the first request: on this machine, if an engine is there.
+
+        It prepares for a start meanwhile (host/migration.py), which takes as long as our imports.
+        """
+        if self.host.kind == "unix" and self._early is None:
+            try:
+                self._early = connect(self.host)
+            except UnreachableError:
+                return  # the request says so, or starts an engine
 
     def dial(self) -> _socket.socket:
         """A bare connection to the engine, started if need be; the caller closes it."""
@@ -141,6 +153,9 @@ class Client:
         """Close the connections that are kept."""
         with self._lock:
             links, self._idle = self._idle, []
+            if self._early is not None:
+                links.append(self._early)
+                self._early = None
         for link in links:
             link.close()
 
@@ -232,6 +247,10 @@ class Client:
         return response
 
     def _connect(self) -> Link:
+        with self._lock:
+            early, self._early = self._early, None
+        if early is not None:
+            return early
         try:
             return connect(self.host)
         except UnreachableError as error:

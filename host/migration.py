@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 # Seconds between two moves to nowhere; well within a grace period.
 _BEAT = 0.004
+# About a grace period: as long again others wait for nothing.
+_EXPECTING = 0.01
 
 
 def _leave() -> None:
@@ -40,8 +42,12 @@ def _leave() -> None:
 
 def _own() -> list[tuple[Path, str]]:
     """Where the calling thread is: each hierarchy's mount point, and the path below it."""
-    with open("/proc/thread-self/cgroup", encoding="utf-8") as file:
-        fields = [line.split(":", 2) for line in file.read().splitlines()]
+    return _places(Path("/proc/thread-self/cgroup").read_text(encoding="utf-8"))
+
+
+def _places(text: str) -> list[tuple[Path, str]]:
+    """`_own` of what proc(5) says of a thread."""
+    fields = [line.split(":", 2) for line in text.splitlines()]
     return [
         (base, path)
         for _, names, path in fields
@@ -79,6 +85,9 @@ class _Hurry:
         self._users = 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        # Its own: where it was when it last looked, what to write, and the files for both.
+        self._seen = self._me = b""
+        self._look = self._fd = -1
 
     def enter(self) -> None:
         """One more is in a hurry; returns at once."""
@@ -88,6 +97,11 @@ class _Hurry:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="bay-hurry", daemon=True)
                 self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is in a hurry."""
+        return not self._users
 
     def leave(self) -> None:
         """One less."""
@@ -104,27 +118,50 @@ class _Hurry:
             time.sleep(_BEAT)
 
     def _move(self) -> None:
-        """Until nobody is in a hurry. Where one is, is looked up each time: systemd may move us."""
-        fd, me = self._place()
+        """Until nobody is in a hurry."""
         try:
             while self._wanted.is_set():
-                os.write(fd, me)
+                os.write(self._place(), self._me)
                 time.sleep(_BEAT)
-        finally:
-            os.close(fd)
+        except OSError:
+            self._seen = b""
+            raise
 
-    def _place(self) -> tuple[int, bytes]:
-        """What to write where, to be moved to where one is."""
-        base, path = _own()[0]
+    def _place(self) -> int:
+        """Where to write `_me`, to be moved to where one is.
+
+        Looked up each time, since systemd may move us; by one system call where it did not, since
+        each gives up Python's lock for as long as the event loop takes to do.
+        """
+        if self._look < 0:
+            self._look = os.open("/proc/thread-self/cgroup", os.O_RDONLY | os.O_CLOEXEC)
+        seen = os.pread(self._look, 1 << 16, 0)
+        if seen == self._seen:
+            return self._fd
+        base, path = _places(seen.decode())[0]
         if base == cgroups.layout().unified:
-            name, me = "cgroup.procs", os.getpid()
+            name, self._me = "cgroup.procs", str(os.getpid()).encode()
         else:
-            name, me = "tasks", threading.get_native_id()
-        place = base / path.lstrip("/") / name
-        return os.open(place, os.O_WRONLY | os.O_CLOEXEC), str(me).encode()
+            name, self._me = "tasks", str(threading.get_native_id()).encode()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._fd = os.open(base / path.lstrip("/") / name, os.O_WRONLY | os.O_CLOEXEC)
+        self._seen = seen
+        return self._fd
 
 
 _hurry = _Hurry()
+
+
+def expect() -> None:
+    """Somebody has come to the event loop and may be about to start something.
+
+    The grace period that the first move waits for passes while they say what they want.
+    """
+    if _hurry.idle:
+        _hurry.enter()
+        asyncio.get_running_loop().call_later(_EXPECTING, _hurry.leave)
 
 
 @contextlib.contextmanager

@@ -58,9 +58,27 @@ async def test_what_is_started_outside_is_at_the_root_of_every_v1_hierarchy(else
 async def test_a_hurry_moves_nobody_elsewhere(elsewhere: str) -> None:
     before = Path("/proc/self/cgroup").read_text()
     for _ in range(3):
+        migration.expect()
         with migration.hurried(), migration.hurried():
             await asyncio.sleep(0.02)
             assert Path("/proc/self/cgroup").read_text() == before
     assert Path("/proc/self/cgroup").read_text() == before
     assert elsewhere in before
-    assert migration._hurry._users == 0
+    while not migration._hurry.idle:
+        await asyncio.sleep(0.01)
+
+
+def test_who_was_moved_meanwhile_is_not_moved_back(elsewhere: str) -> None:
+    """As systemd may do with an engine: where it is, is looked up before each move to nowhere."""
+    base, path = migration._own()[0]
+    other = base / path.lstrip("/") / elsewhere[1:]
+    other.mkdir(exist_ok=True)
+    hurry = migration._Hurry()
+    for place in (base / path.lstrip("/"), other, base / path.lstrip("/")):
+        (place / "cgroup.procs").write_text(str(os.getpid()))
+        before = Path("/proc/thread-self/cgroup").read_text()
+        for _ in range(2):
+            assert os.write(hurry._place(), hurry._me)
+            assert Path("/proc/thread-self/cgroup").read_text() == before
+    wait_until(lambda: not (other / "cgroup.procs").read_text(), "an empty cgroup")
+    other.rmdir()

@@ -111,6 +111,8 @@ def test_an_engine_of_our_version_is_asked_nothing_before(
 def test_one_connection_carries_many_requests(scripted: Callable[..., Scripted]) -> None:
     server = scripted(reply(b"1"), reply(b"2"))
     client = Client(server.host)
+    client.ahead()
+    client.ahead()
     assert [client.get("/a"), client.get("/b")] == [1, 2]
     assert server.connections == 1
 
