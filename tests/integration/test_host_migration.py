@@ -64,8 +64,7 @@ async def test_a_hurry_moves_nobody_elsewhere(elsewhere: str) -> None:
             assert Path("/proc/self/cgroup").read_text() == before
     assert Path("/proc/self/cgroup").read_text() == before
     assert elsewhere in before
-    while not migration._hurry.idle:
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_until, lambda: migration._hurry.idle, "an end of the hurry")
 
 
 def test_who_was_moved_meanwhile_is_not_moved_back(elsewhere: str) -> None:
