@@ -60,7 +60,8 @@ def _main(words: list[str]) -> int:
     try:
         options = parse(GLOBAL_FLAGS, words, interspersed=False)
     except UsageError as error:
-        from .dispatch import PROGRAM, complain
+        from .command import PROGRAM
+        from .dispatch import complain
 
         return complain(f"{error}\n\nUsage:  {PROGRAM} [OPTIONS] COMMAND [ARG...]\n", 125)
     if options["version"]:
