@@ -1,7 +1,8 @@
 """`sudo PYTHONPATH=tests .venv/bin/python dev/killing.py [-n 200] [--seed 1]`: the engine is killed
-at random moments of pull, unpack, commit, rmi, prune, load and snapshot, or a process of it that
-unpacks; each time the next engine's images are read back, its disk is looked through, and the work
-is done again. `--size` is that of a layer: those over 2 MiB have a process of their own.
+at random moments of pulls, commits, loads, snapshots, builds, pushes and the rest of WORK, or a
+process of it that unpacks; each time the next engine's images are read back, its disk is looked
+through, and the work is done again. `--size` is that of a layer: those over 2 MiB have a process
+of their own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import collections
 import time
 
 from support.engine import EngineProcess
-from support.killing import FILES, WORK, Killing
+from support.killeddeeds import WORK
+from support.killedworld import FILES
+from support.killing import Killing
 
 
 def main() -> None:

@@ -98,6 +98,12 @@ class Blobs:
         files.unlink(self.path(digest))
         files.unlink(self.partial(digest))
 
+    def drop_packed(self) -> None:
+        """At open: remove what dead pushes had packed to send, of no use to the next."""
+        for entry in (self._root / "partial").iterdir():
+            if not digests.is_digest(entry.name.replace("-", ":", 1)):
+                files.unlink(entry)
+
     def sweep(self, before: float) -> int:
         """Remove partial downloads not written to since `before` (seconds since 1970); bytes."""
         freed = 0

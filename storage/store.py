@@ -101,6 +101,7 @@ class Store:
         self.saved.sweep()
         self.volumes.sweep()
         self.build_cache.sweep()
+        self.blobs.drop_packed()
         self.collect()
 
 

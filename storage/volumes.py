@@ -24,6 +24,9 @@ CREATE TABLE volumes (
     created INT NOT NULL
 );
 """
+# Says that it is on its way out: a crash in the middle of a removal is followed by its end.
+_REMOVING = "ALTER TABLE volumes ADD COLUMN removing INT NOT NULL DEFAULT 0"
+_COLUMNS = "name, labels, options, anonymous, created"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
@@ -47,7 +50,7 @@ class VolumeStore:
         self._db = db
         self._trash = trash
         root.mkdir(mode=0o711, exist_ok=True)
-        db.migrate("volumes", [_SCHEMA])
+        db.migrate("volumes", [_SCHEMA, _REMOVING])
 
     def create(
         self,
@@ -93,7 +96,7 @@ class VolumeStore:
 
     def _insert(self, name: str, labels: Any, options: Any, anonymous: bool, created: int) -> None:
         self._db.execute(
-            "INSERT INTO volumes VALUES (?,?,?,?,?)",
+            f"INSERT INTO volumes ({_COLUMNS}) VALUES (?,?,?,?,?)",
             name,
             json.dumps(labels),
             json.dumps(options),
@@ -111,14 +114,14 @@ class VolumeStore:
 
     def get(self, name: str) -> Volume:
         """The volume of that name; raises NotFoundError."""
-        rows = self._db.execute("SELECT * FROM volumes WHERE name=?", name)
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM volumes WHERE name=?", name)
         if not rows:
             raise NotFoundError(f"get {name}: no such volume")
         return self._volume(*rows[0])
 
     def all(self) -> list[Volume]:
         """All volumes, by name."""
-        rows = self._db.execute("SELECT * FROM volumes ORDER BY name")
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM volumes ORDER BY name")
         return [self._volume(*row) for row in rows]
 
     def _volume(self, name: str, labels: str, options: str, anonymous: int, created: int) -> Volume:
@@ -151,14 +154,21 @@ class VolumeStore:
         folder = self._root / name
         if overlay.is_mounted(folder / "_data"):
             raise ConflictError(f"remove {name}: something is mounted on it, unmount it first")
+        # A folder without a row would be taken for a volume that a power cut took the row of.
+        self._db.execute("UPDATE volumes SET removing=1 WHERE name=?", name)
+        self._discard(name)
+
+    def _discard(self, name: str) -> None:
+        self._trash.put(self._root / name)
         self._db.execute("DELETE FROM volumes WHERE name=?", name)
-        self._trash.put(folder)
 
     def sweep(self) -> None:
         """At open: make folders and rows agree, never by removing data.
 
         A power cut may take the last rows with it, so a folder without a row is a volume.
         """
+        for (name,) in self._db.execute("SELECT name FROM volumes WHERE removing"):
+            self._discard(name)
         rows = {volume.name for volume in self.all()}
         for entry in list(self._root.iterdir()):
             if entry.name.startswith(GONE):

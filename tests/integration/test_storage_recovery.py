@@ -101,6 +101,8 @@ def test_every_kind_of_leftover_is_cleared(root: Path) -> None:
     old = root / "blobs/partial" / ("sha256-" + "1" * 64)
     old.write_text("old")
     os.utime(old, (0, time.time() - gc.KEEP_SECONDS - 60))
+    packed = root / "blobs/partial" / f"sha256-{'2' * 64}.push-01234567"
+    packed.write_text("to be sent")
     store = Store.open(root)
     store.trash.drain()
     assert store.layers.all() == [kept]
@@ -114,9 +116,36 @@ def test_every_kind_of_leftover_is_cleared(root: Path) -> None:
         ("found", True),
         ("row-only", True),
     ]
-    assert not old.exists()
+    assert not old.exists() and not packed.exists()
     assert list((root / "trash").iterdir()) == list((root / "init").glob("tmp-*")) == []
     store.close()
+
+
+def test_a_volume_on_its_way_out_is_gone_after_a_crash(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither its files nor its name come back, without labels and as if they were to be kept."""
+
+    class CrashError(Exception):
+        pass
+
+    def crash(path: Path) -> None:
+        raise CrashError
+
+    for moment in ("before", "after"):
+        store = Store.open(root)
+        (store.volumes.create("data", {"a": "b"}).path / "file").write_text("x")
+        put = store.trash.put
+        if moment == "before":
+            monkeypatch.setattr(store.trash, "put", crash)
+        else:
+            monkeypatch.setattr(store.trash, "put", lambda path: (put(path), crash(path)))  # noqa: B023 - called in this turn
+        with pytest.raises(CrashError):
+            store.volumes.remove("data")
+        store.close()
+        store = Store.open(root)
+        assert store.volumes.all() == [] and list((root / "volumes").iterdir()) == []
+        store.close()
 
 
 def test_a_layer_the_disk_lost_takes_its_images_with_it(root: Path) -> None:

@@ -6,167 +6,65 @@ work, its order, and the part of the work's usual time after which the engine di
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
-import json
 import os
 import random
 import re
 import signal
 import sqlite3
-import tarfile
 import threading
 import time
-from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
 from . import leaks
 from .engine import EngineProcess
-from .ledger import Ledger
+from .killeddeeds import Deeds
+from .killedworld import PACE, SIZE, World
 from .waiting import wait_until
 
-WORK = ("pull", "unpack", "commit", "rmi", "prune", "load", "snapshot")
-# Layers large enough for a process of their own (storage/unpackers.py).
-LAYERS, FILES, SIZE = 4, 100, 24_000
-# Folders of what the container writes, and snapshots of it.
-KEPT = 4
-# Seconds between two pieces of a download: a network that is no loopback.
-PACE = 0.003
+# Folders of the root that have an entry for each of these.
+OWN = {
+    "snapshots": "SELECT id FROM snapshots",
+    "containers": "SELECT id FROM containers",
+    "volumes": "SELECT name FROM volumes",
+    "build/mounts": "SELECT id FROM build_mounts",
+}
 
 
 class Killing:
-    """One engine, one registry, two images that share a layer, and one container.
-
-    `size` is that of each of the files in a layer, bytes.
-    """
+    """Kills one engine; `size` is that of each of the files in a layer, bytes."""
 
     def __init__(self, engine: EngineProcess, seed: int, size: int = SIZE) -> None:
         self.engine = engine
-        self.size = size
         self.random = random.Random(seed)
-        self.ledger = Ledger()
-        self.ledger.pause = PACE
-        shared = self._layer("shared")
-        self.layers: dict[str, list[bytes]] = {}
-        self.images: list[str] = []
-        for name in ("first", "second"):
-            layers = [shared, *(self._layer(f"{name}{n}") for n in range(LAYERS))]
-            tars = [gzip.decompress(layer) for layer in layers]
-            ids = ["sha256:" + hashlib.sha256(tar).hexdigest() for tar in tars]
-            rootfs = {"type": "layers", "diff_ids": ids}
-            config = {"architecture": "amd64", "os": "linux", "rootfs": rootfs}
-            reference = self.ledger.add(name, json.dumps(config).encode(), layers)
-            self.images.append(reference)
-            self.layers[reference] = layers
+        self.world = World(engine, self.random, size)
+        self.deeds = Deeds(self.world)
         self.usual: dict[str, float] = {}
         self.kills = 0
-        self.pull(self.images[0])
-        self.pull(self.images[1])
-        self.archive = engine.api("GET", f"/images/{self.images[1]}/get").body
-        body = {"Image": self.images[0], "Cmd": ["x"]}
-        answer = engine.api("POST", "/containers/create?name=killing", body)
-        assert answer.status == 201, answer.body
-        self._write("start")
-
-    def _layer(self, name: str) -> bytes:
-        """Files that do not compress, so that a download takes as long as it looks."""
-        raw = io.BytesIO()
-        with tarfile.open(fileobj=raw, mode="w") as tar:
-            for number in range(FILES):
-                info = tarfile.TarInfo(f"{name}/{number // 10}/{number}")
-                info.size = self.size
-                tar.addfile(info, io.BytesIO(self.random.randbytes(self.size)))
-        return gzip.compress(raw.getvalue(), 1)
 
     def close(self) -> None:
-        self.ledger.stop()
-
-    # --- the work: each can be done again, whatever an earlier attempt left
-
-    def pull(self, image: str) -> None:
-        answer = self.engine.api("POST", f"/images/create?fromImage={image}")
-        wrong = [line["error"] for line in answer.lines() if "error" in line]
-        assert answer.status == 200 and not wrong, wrong or answer.body
-
-    def commit(self) -> None:
-        answer = self.engine.api("POST", "/commit?container=killing&repo=made&tag=one", {})
-        assert answer.status == 201, answer.body
-
-    def rmi(self) -> None:
-        answer = self.engine.api("DELETE", f"/images/{self.images[1]}")
-        assert answer.status in (200, 404), answer.body
-
-    def prune(self) -> None:
-        filters = '{"dangling":["false"]}'
-        answer = self.engine.api("POST", f"/images/prune?filters={filters}")
-        assert answer.status == 200, answer.body
-
-    def load(self) -> None:
-        answer = self.engine.api("POST", "/images/load", self.archive)
-        assert answer.status == 200 and b"error" not in answer.body, answer.body
-
-    def snapshot(self) -> None:
-        answer = self.engine.api("POST", "/bay/containers/killing/snapshots", {})
-        assert answer.status == 201, answer.body
-
-    def _prepare(self, what: str) -> Callable[[], None]:
-        """Bring about the state that the work starts from; what to kill."""
-        second = self.images[1]
-        if what in ("rmi", "prune"):
-            self.pull(second)
-        elif what in ("pull", "unpack", "load"):
-            self.engine.api("DELETE", f"/images/{second}?force=1")
-        # Without a pause a pull is as long as the unpacking takes.
-        self.ledger.pause = 0 if what == "unpack" else PACE
-        if what == "prune":
-            self.commit()
-        elif what in ("commit", "snapshot"):
-            self._write(f"file{self.kills % KEPT}")
-        if what == "snapshot":
-            # Hundreds of kills are not to fill the disk.
-            path = "/bay/containers/killing/snapshots"
-            for one in self.engine.api("GET", path).json()[:-KEPT]:
-                self.engine.api("DELETE", f"{path}/{one['Id']}")
-        work: dict[str, Callable[[], None]] = {
-            "pull": lambda: self.pull(second),
-            "unpack": lambda: self.pull(second),
-            "commit": self.commit,
-            "rmi": self.rmi,
-            "prune": self.prune,
-            "load": self.load,
-            "snapshot": self.snapshot,
-        }
-        return work[what]
-
-    def _write(self, name: str) -> None:
-        raw = io.BytesIO()
-        with tarfile.open(fileobj=raw, mode="w") as tar:
-            for number in range(100):
-                info = tarfile.TarInfo(f"{name}/{number}")
-                info.size = self.size
-                tar.addfile(info, io.BytesIO(self.random.randbytes(self.size)))
-        answer = self.engine.api("PUT", "/containers/killing/archive?path=/", raw.getvalue())
-        assert answer.status == 200, answer.body
+        """End the registries."""
+        self.world.close()
 
     # --- one kill
 
     def one(self, what: str) -> str:
         """Kill the engine somewhere in `what`, start another, look at all; what was seen."""
-        work = self._prepare(what)
+        deed = self.deeds.of(what)
+        deed.prepare()
         if what not in self.usual:
             start = time.monotonic()
-            work()
+            deed.work()
             self.usual[what] = time.monotonic() - start
-            work = self._prepare(what)
+            deed.held()
+            deed.prepare()
         moment = self.random.random() * 1.1 * self.usual[what]
         pid = self.engine.pid
         finished = threading.Event()
 
         def attempt() -> None:
             try:
-                work()
+                deed.work()
                 finished.set()
             except (OSError, HTTPException, AssertionError, ValueError):
                 pass  # the engine died
@@ -181,28 +79,21 @@ class Killing:
         self.engine.reap()
         complete, partial = self._complete(), self._partial()
         self.engine.start()
-        self.check()
-        before = len(self.ledger.served)
-        self._again(what, work)
-        self._assert_nothing_twice(before, complete, partial)
+        if finished.is_set():
+            deed.held()
+        deed.between()
+        if not deed.damaged:
+            self.check()
+        before = len(self.world.ledger.served)
+        deed.work()
+        deed.held()
+        if deed.damaged:
+            self.check()
+        else:
+            self._assert_nothing_twice(before, complete, partial)
         return f"{what} at {moment:.3f} of {self.usual[what]:.3f} s" + (
             ", which had ended" if finished.is_set() else f": {len(partial)} downloads begun"
         )
-
-    def _again(self, what: str, work: Callable[[], None]) -> None:
-        """The same once more: it works, and gives what it always gives."""
-        work()
-        ids = {tag for row in self._images() for tag in row["RepoTags"] or ()}
-        second = self.images[1]
-        if what in ("pull", "unpack", "load"):
-            assert second in ids
-        elif what in ("rmi", "prune"):
-            assert second not in ids, ids
-        elif what == "commit":
-            assert "made:one" in ids
-
-    def _images(self) -> list[dict[str, object]]:
-        return list(self.engine.api("GET", "/images/json?all=1").json())
 
     # --- a process that unpacks dies alone
 
@@ -213,14 +104,15 @@ class Killing:
     def worker_dies(self) -> str:
         """Kill a process that unpacks, somewhere in a pull: the pull fails in one sentence, nothing
         is left, and the next one goes on from what came; what was said."""
-        work = self._prepare("unpack")
-        self.ledger.pause = PACE
+        deed = self.deeds.of("unpack")
+        deed.prepare()
+        self.world.ledger.pause = PACE
         moment = self.random.random() * 0.8 * self.usual.get("pull", 1)
         seen: list[str] = []
 
         def attempt() -> None:
             try:
-                work()
+                deed.work()
             except AssertionError as error:
                 seen.append(str(error))
 
@@ -239,8 +131,9 @@ class Killing:
             assert re.search(words, sentence), sentence
         complete, partial = self._complete(), self._partial()
         self.check()
-        before = len(self.ledger.served)
-        self._again("unpack", work)
+        before = len(self.world.ledger.served)
+        deed.work()
+        deed.held()
         self._assert_nothing_twice(before, complete, partial)
         return f"worker at {moment:.3f} s: {seen[0] if seen else 'an idle one'}"
 
@@ -251,7 +144,7 @@ class Killing:
         told = self.engine.api("GET", "/bay/system/check").lines()
         assert told[-1]["Summary"]["Problems"] == 0, told
         try:
-            wait_until(lambda: not self._unexpected(), "a clean disk", timeout=240)
+            wait_until(lambda: not self._unexpected(), "a clean disk", timeout=60)
         except AssertionError as error:
             raise AssertionError(f"{self._unexpected()}\n{self.engine.tail()}") from error
         states = self.engine.api("GET", "/containers/killing/json").json()
@@ -265,9 +158,13 @@ class Killing:
     def _unexpected(self) -> list[str]:
         root = self.engine.root
         rows = {one.removeprefix("sha256:") for one in self._rows("SELECT diff_id FROM layers")}
-        layers = {entry.name for entry in (root / "layers").iterdir()}
-        wrong = [f"layer {name}" for name in rows ^ layers]
-        wrong += [one for one in leaks.mounts(self.engine.options) if f" {root}/" in one]
+        wrong = [f"layer {name}" for name in rows ^ _entries(root / "layers")]
+        for folder, sql in OWN.items():
+            wrong += [f"{folder} {name}" for name in self._rows(sql) ^ _entries(root / folder)]
+        # No container runs: nothing is mounted but the runtime's program, and no cgroup is left.
+        own = f"mount {self.engine.run_root}/crun"
+        wrong += [one for one in leaks.mounts(self.engine.options) if one != own]
+        wrong += [one for one in leaks.cgroups(self.engine.options) if _folders(one)]
         # Of a new engine there are none; idle ones of a living one end after a while.
         wrong += [f"process {pid}" for pid in self.workers()]
         wrong += [str(place) for place in (root / "trash").iterdir()]
@@ -292,15 +189,23 @@ class Killing:
     def _assert_nothing_twice(
         self, before: int, complete: set[str], partial: dict[str, int]
     ) -> None:
-        sizes = {"sha256:" + hashlib.sha256(one).hexdigest(): len(one)
-                 for layers in self.layers.values() for one in layers}  # fmt: skip
-        for entry in self.ledger.served[before:]:
+        sizes = self.world.sizes
+        for entry in self.world.ledger.served[before:]:
             if entry.digest not in sizes:
                 continue  # an image's configuration
             assert entry.digest not in complete, "A LAYER THAT WAS HERE WAS FETCHED AGAIN"
             kept = partial.get(entry.digest, 0)
             assert kept < sizes[entry.digest], "A WHOLE DOWNLOAD WAS FETCHED AGAIN"
             assert entry.start >= kept, "BYTES THAT WERE HERE WERE FETCHED AGAIN"
+
+
+def _entries(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+def _folders(cgroup: str) -> list[Path]:
+    place = Path(cgroup.split(" ", 1)[1])
+    return [entry for entry in place.glob("*") if entry.is_dir()]
 
 
 def holders(place: Path) -> list[int]:

@@ -12,7 +12,9 @@ from typing import Any
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 _PIECE = 64 << 10
 
 
@@ -64,17 +66,38 @@ class Ledger:
         self._server.server_close()
         self._thread.join()
 
-    def add(self, name: str, config: bytes, layers: list[bytes]) -> str:
-        """An OCI image of gzipped layers, lowest first; the whole reference."""
+    def add(self, name: str, config: bytes, layers: list[bytes], kind: str = LAYER) -> str:
+        """An OCI image of layers packed as `kind` says, lowest first; the whole reference."""
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": self._blob(config, CONFIG),
-            "layers": [self._blob(layer, LAYER) for layer in layers],
+            "layers": [self._blob(layer, kind) for layer in layers],
         }
+        return self._manifest(name, manifest)
+
+    def index(self, name: str, images: dict[str, str]) -> str:
+        """An index under `name` of images that `add` put there, by architecture; its reference."""
+        rows = []
+        for architecture, image in images.items():
+            key = image.partition("/")[2].replace(":", "/manifests/")
+            raw = self._content[key][0]
+            self._content[f"{name}/manifests/{_digest(raw)}"] = (raw, MANIFEST)
+            platform = {"os": "linux", "architecture": architecture}
+            described = {"mediaType": MANIFEST, "digest": _digest(raw), "size": len(raw)}
+            rows.append({**described, "platform": platform})
+        return self._manifest(name, {"schemaVersion": 2, "mediaType": INDEX, "manifests": rows})
+
+    def by_digest(self, image: str) -> str:
+        """The reference `name@digest` of what is tagged `image`."""
+        name, _, tag = image.rpartition(":")
+        key = f"{name.partition('/')[2]}/manifests/{tag}"
+        return f"{name}@{_digest(self._content[key][0])}"
+
+    def _manifest(self, name: str, manifest: dict[str, Any]) -> str:
         raw = json.dumps(manifest).encode()
         for place in ("latest", _digest(raw)):
-            self._content[f"{name}/manifests/{place}"] = (raw, MANIFEST)
+            self._content[f"{name}/manifests/{place}"] = (raw, manifest["mediaType"])
         return f"{self.address}/{name}:latest"
 
     def corrupt(self, blob: bytes) -> None:
@@ -117,7 +140,7 @@ class Ledger:
         handler.send_response(status)
         handler.send_header("Content-Type", kind)
         handler.send_header("Content-Length", str(len(body)))
-        if kind == MANIFEST:
+        if kind in (MANIFEST, INDEX):
             handler.send_header("Docker-Content-Digest", _digest(body))
         if status == 206:
             handler.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
