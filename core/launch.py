@@ -118,7 +118,7 @@ async def _start(context: Context, container: Container, pid: int, undo: AsyncEx
     await context.runtime.start(container.id, first=known)
     state.status, state.error, state.exit_code = "running", "", 0
     state.oom_killed = False
-    state.started, state.finished = begun, 0
+    state.started = begun  # when it last ended stays, as in Docker
     container.phase = ""
     live.exited.clear()
     await context.roster.save(container)

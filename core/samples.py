@@ -136,7 +136,8 @@ class Reader:
     can change (memory that the kernel takes back) is read every few times.
 
     With `keep` its files stay open, which is four times cheaper and takes some 16 descriptors.
-    A removed cgroup can't be read through them, and they do not hold it.
+    A removed cgroup can't be read through them, and they do not hold it; they are closed then, for
+    a container that is started again has another one of the same name.
     """
 
     def __init__(self, cgroup: str, keep: bool = False) -> None:
@@ -180,9 +181,11 @@ class Reader:
                 self._last = self._read(self, system, network, spent)
             return self._last
         except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
+            self.close()
             return None
         except OSError as error:
-            if error.errno == errno.ENODEV:  # removed between open and read
+            if error.errno == errno.ENODEV:  # removed after it was opened
+                self.close()
                 return None
             raise
 

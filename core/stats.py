@@ -76,6 +76,14 @@ class _Track:
             writer, self._writer = self._writer, None
             writer.close()
 
+    def turn_to(self, wanted: _Wanted) -> None:
+        """Other limits are read at once; of another process there is another cgroup to open."""
+        with self._lock:
+            if wanted.pid != self.wanted.pid:
+                self.reader.close()
+            self.wanted = wanted
+            self.reader.renew()
+
     def close(self) -> None:
         """Close its files; what is on disk stays."""
         with self._lock:
@@ -208,8 +216,7 @@ class Stats:
             keep = len(self._tracks) < self._kept
             track = self._tracks[identity] = _Track(wanted, keep)
         if track.wanted is not wanted:
-            track.wanted = wanted
-            track.reader.renew()
+            track.turn_to(wanted)
         return track
 
     def _take(self, wanted: list[_Wanted], cables: list[Cable]) -> dict[str, Point]:

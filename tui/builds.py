@@ -22,7 +22,9 @@ from .source import Source
 
 KEPT = 400  # lines kept of each step
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+# Docker's builder; podman's, which begins anew in each stage: "[2/2] STEP 1/3: FROM …".
 _CLASSIC = re.compile(r"Step (\d+)/(\d+) : (.*)")
+_PODMAN = re.compile(r"(?:\[(\d+)/\d+\] )?STEP (\d+)/(\d+): (.*)")
 
 
 @dataclass
@@ -147,21 +149,27 @@ class Build(Job):
             step.line = self.failed_line = int(event.get("line") or step.line)
 
     def _classic(self, text: str) -> None:
-        """Docker's own builder numbers its steps over all stages, one after the other."""
+        """Docker's own builder numbers its steps over all stages, podman's those of each."""
         for part in text.splitlines(keepends=True):
-            match = _CLASSIC.match(part)
-            if match is None:
-                if self.steps:
-                    self._last().say(part)
-                    if part.strip() == "---> Using cache":
-                        self._last().state = "cached"
-                continue
-            if self.steps and self._last().state == "running":
-                self._last().state = "done"
-            number, self.planned = int(match[1]), int(match[2])
-            line = self._find(match[3].strip())
-            self.steps[number] = BuildStep("", match[3], line, number, self.planned)
-            self.status = match[3]
+            if match := _CLASSIC.match(part):
+                number, self.planned = int(match[1]), int(match[2])
+                self._begin(number, BuildStep("", match[3], 0, number, self.planned))
+            elif match := _PODMAN.match(part):
+                step = BuildStep(match[1] or "", match[4], 0, int(match[2]), int(match[3]))
+                if step.number == 1:
+                    self.planned += step.total
+                self._begin(len(self.steps) + 1, step)
+            elif self.steps:
+                self._last().say(part)
+                if part.strip().lstrip("-> ").startswith("Using cache"):
+                    self._last().state = "cached"
+
+    def _begin(self, key: int, step: BuildStep) -> None:
+        if self.steps and self._last().state == "running":
+            self._last().state = "done"
+        step.line = self._find(step.text.strip())
+        self.steps[key] = step
+        self.status = step.text
 
     def _last(self) -> BuildStep:
         return self.steps[max(self.steps)]

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..client.errors import ProtocolError, UnreachableError
 from ..host.errors import BayError
-from .model import KEEP, KINDS, Happening, History, Json, Model, history_of, recall
+from .model import KEEP, KINDS, Happening, History, Json, Model, history_of, recall, sizes_of
 from .source import Source
 from .tabs import is_podman
 
@@ -25,6 +25,8 @@ PAST = 3600  # seconds of events asked for at the start
 MANY = 100  # containers, from which on only the last RECENT seconds are asked for
 RECENT = 120
 SLICE = 100  # samples taken in between two looks at the keyboard
+WEIGH = 10.0  # least seconds between two looks at what volumes and writable layers take
+REST = 20  # how many times as long as the last one took is waited, where that is more
 AT_ONCE = 8  # concurrent stats requests to an engine without /bay/samples
 
 # What an event of a type can change. A container's coming and going changes counts elsewhere too.
@@ -61,12 +63,17 @@ class Feed:
         self._again = asyncio.Event()
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
+        self._weigh = asyncio.Event()
         self._cpu: dict[str, tuple[float, float]] = {}
 
     def touch(self, *kinds: str) -> None:
         """Ask for these lists to be read again soon."""
         self._dirty.update(kinds or KINDS)
         self._wake.set()
+
+    def weigh(self) -> None:
+        """Ask for the sizes on the disk; a list that shows them asks again and again."""
+        self._weigh.set()
 
     def retry(self) -> None:
         """Try at once to reach an engine that is waited for."""
@@ -109,6 +116,7 @@ class Feed:
             group.create_task(self._follow(events))
             group.create_task(self._refresher())
             group.create_task(self._sample())
+            group.create_task(self._weigher())
 
     async def _follow(self, events: Any) -> None:
         async for event in events:
@@ -145,6 +153,26 @@ class Feed:
             if kind == "containers":
                 self.model.forget_gone()
             self.told(kind)
+
+    async def _weigher(self) -> None:
+        """What takes how much of the disk: an engine has to walk through it, hence the pauses."""
+        while True:
+            await self._weigh.wait()
+            self._weigh.clear()
+            started = time.monotonic()
+            try:
+                usage = await self.source.get("/system/df")
+            except UnreachableError:
+                raise
+            except BayError:
+                usage = {}  # an engine that can't tell is still one to look at
+            before, self.model.sizes = self.model.sizes, sizes_of(usage)
+            changed = {key for key, _ in before.items() ^ self.model.sizes.items()}
+            for kind, key in (("volumes", "Name"), ("containers", "Id")):
+                if any(one[key] in changed for one in getattr(self.model, kind)):
+                    self.model.drawn.clear()
+                    self.told(kind)
+            await asyncio.sleep(max(WEIGH, REST * (time.monotonic() - started)))
 
     async def _list(self, kind: str) -> list[Json]:
         if kind == "containers":

@@ -161,6 +161,9 @@ class Model:
     link: str = "connecting"
     trouble: str = ""
     busy: dict[str, str] = field(default_factory=dict)
+    # Bytes on the disk by a volume's name, and of the writable layer by a container's id; as far
+    # as the engine was asked to weigh them.
+    sizes: dict[str, int] = field(default_factory=dict)
     # The rows last made of containers, by id: of what summary, busy with what, the row.
     drawn: dict[str, tuple[Json, str, Row]] = field(default_factory=dict)
     _uses: Uses | None = None
@@ -186,6 +189,16 @@ class Model:
         for known in (self.samples, self.drawn):
             for identifier in [one for one in known if one not in alive]:
                 del known[identifier]
+
+
+def sizes_of(usage: Json) -> dict[str, int]:
+    """Bytes by name or id, of the volumes and containers of a `/system/df`; -1 there is unknown."""
+    found = {
+        str(one["Name"]): (one.get("UsageData") or {}).get("Size")
+        for one in usage.get("Volumes") or []
+    }
+    found |= {str(one["Id"]): one.get("SizeRw") or 0 for one in usage.get("Containers") or []}
+    return {name: int(size) for name, size in found.items() if size is not None and size >= 0}
 
 
 def container_name(summary: Json) -> str:

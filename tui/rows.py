@@ -26,7 +26,8 @@ CONTAINERS = (
     Column("age", "AGE", 3, rank=6, right=True),
     Column("project", "PROJECT", 8, 16, rank=13, extra=True),
     Column("command", "COMMAND", 10, 30, rank=14, extra=True),
-    Column("id", "ID", 12, rank=15, extra=True),
+    Column("written", "WRITTEN", 7, rank=15, right=True, extra=True),
+    Column("id", "ID", 12, rank=16, extra=True),
 )
 IMAGES = (
     Column("name", "REPOSITORY:TAG", 14, 60),
@@ -44,10 +45,13 @@ NETWORKS = (
 )
 VOLUMES = (
     Column("name", "NAME", 14, 70),
-    Column("driver", "DRIVER", 6, rank=3),
-    Column("used", "USED", 4, rank=1, right=True),
-    Column("age", "AGE", 3, rank=2, right=True),
+    Column("driver", "DRIVER", 6, rank=4),
+    Column("used", "USED", 4, rank=2, right=True),
+    Column("size", "SIZE", 5, rank=1, right=True),
+    Column("age", "AGE", 3, rank=3, right=True),
 )
+# Columns that the engine has to look through the disk for.
+WEIGHED = {"containers": "written", "volumes": "size"}
 COLUMNS = {
     "containers": CONTAINERS,
     "images": IMAGES,
@@ -58,10 +62,10 @@ COLUMNS = {
 LISTS = (*KINDS, "projects")
 # What `o` steps through, per list; the first is how the list starts.
 SORTS = {
-    "containers": ("state", "name", "cpu", "memory", "rates", "disk", "image", "age"),
+    "containers": ("state", "name", "cpu", "memory", "rates", "disk", "image", "age", "written"),
     "images": ("name", "size", "age", "used"),
     "networks": ("name", "driver", "used"),
-    "volumes": ("name", "used", "age"),
+    "volumes": ("name", "size", "used", "age"),
     "projects": ("name", "state", "cpu", "memory", "services", "folder"),
 }
 
@@ -125,6 +129,7 @@ def container(summary: Json, model: Model, now: float) -> Row:
             "age": cell(text.span(now - summary.get("Created", now)), "dim"),
             "project": cell(projects.name_of(summary), "dim"),
             "command": cell(str(summary.get("Command") or ""), "dim"),
+            "written": _weight(identifier, model),
             "id": cell(identifier[:12], "dim"),
             **_figures(history, float(model.info.get("MemTotal") or 0)),
         }
@@ -141,6 +146,7 @@ def container(summary: Json, model: Model, now: float) -> Row:
         "disk": -(history.read[-1] + history.write[-1]) if history and history.read else 1.0,
         "image": image,
         "age": -float(summary.get("Created", 0)),
+        "written": -model.sizes.get(identifier, -1),
     }
     words = " ".join((name, image, identifier[:12], summary["State"], *networks))
     row = Row(identifier, cells, sort, words.lower(), not live, summary.get("Labels") or {})
@@ -184,6 +190,12 @@ def _figures(history: History | None, whole: float) -> dict[str, Cell]:
         "disk": _rates(history.read[-1], history.write[-1]),
         "pids": cell(str(history.pids), "dim"),
     }
+
+
+def _weight(key: str, model: Model) -> Cell:
+    """Bytes on the disk, nothing as long as they are not known."""
+    size = model.sizes.get(key)
+    return cell(text.size(size, 1000), "bright" if size else "dim") if size is not None else ()
 
 
 def image(summary: Json, model: Model, now: float) -> list[Row]:
@@ -241,9 +253,10 @@ def volume(summary: Json, model: Model, now: float) -> Row:
         "name": cell(f"{name[:12]}… anonymous", "dim") if anonymous else cell(name, "bright"),
         "driver": cell(str(summary.get("Driver", "")), "dim"),
         "used": cell(str(used) if used else "·", "good" if used else "dim"),
+        "size": _weight(name, model),
         "age": cell(text.span(now - created) if created else "", "dim"),
     }
-    sort = {"name": name, "used": -used, "age": -created}
+    sort = {"name": name, "size": -model.sizes.get(name, -1), "used": -used, "age": -created}
     return Row(name, cells, sort, name.lower(), not used, summary.get("Labels") or {})
 
 

@@ -6,7 +6,7 @@ import gc
 import os
 
 from ...client.hosts import Host, default_host
-from ...host.errors import BayError
+from ...host.errors import BayError, UnsupportedError
 from ..app import App
 
 
@@ -15,6 +15,11 @@ def open_screen(app: App) -> int:
 
     Raises BayError for a host that can't be understood, or a single one that doesn't answer.
     """
+    if os.environ.get("TERM") == "dumb":
+        raise UnsupportedError(
+            "The screen needs a terminal that can move its cursor, and TERM is dumb. "
+            "The verbs work here: bay --help names them"
+        )
     gc.disable()  # what the imports make is no garbage; the screen collects again once it stands
     from ...tui import settings
 

@@ -78,6 +78,28 @@ async def test_reading_while_containers_vanish(sandbox: Sandbox) -> None:
     await stats.sample()
 
 
+async def test_a_container_restarted_between_two_samples_is_read_on(sandbox: Sandbox) -> None:
+    """Its cgroup is another one of the same name; the files of the first can't be read any more."""
+    options = Options(sandbox.folder, sandbox.folder / "run")
+    container = sandbox.container(["sleep", "60"])
+    stats = Stats(options, lambda: [container])
+    cpu = []
+    try:
+        for _ in range(2):
+            container.state.pid = await sandbox.create(container)
+            await sandbox.runtime.start(container.id)
+            container.state.status = "running"
+            await stats.sample()
+            last = stats.latest(container.id)
+            assert last is not None
+            cpu.append((last.time, last.memory > 0))
+            await sandbox.runtime.delete(container.id, force=True)
+        assert cpu[1][0] > cpu[0][0] and cpu[1][1]
+    finally:
+        stats.close()
+        await sandbox.runtime.delete(container.id, force=True)
+
+
 def test_system_cpu_counts_all_cpus() -> None:
     assert samples.system_cpu() > 0
     assert samples.host_memory() > os.sysconf("SC_PAGE_SIZE")

@@ -207,6 +207,24 @@ def test_the_steps_of_dockers_own_builder_are_found_in_the_dockerfile(tmp_path: 
     assert build.failed_line == 4 and "non-zero" in build.error
 
 
+def test_the_steps_of_podmans_builder_are_counted_over_all_stages(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM starter AS a\nRUN true\nFROM starter\nRUN true\n")
+    build = Build(tmp_path, "Dockerfile", ["x:1"], {}, local=False)
+    for text in ("[1/2] STEP 1/2: FROM starter AS a\n", "[1/2] STEP 2/2: RUN true\n"):
+        build.take({"stream": text})
+    build.take({"stream": "--> Using cache 0a3b\n"})
+    for text in ("[2/2] STEP 1/2: FROM starter\n", "[2/2] STEP 2/2: RUN true\n", "hello\n"):
+        build.take({"stream": text})
+    assert build.planned == 4 and build.share == 0.75
+    assert [(one.name, one.line, one.state) for one in build.steps.values()] == [
+        ("1", 1, "done"),
+        ("1", 2, "cached"),
+        ("2", 3, "done"),
+        ("2", 4, "running"),
+    ]
+    assert list(build.steps[4].said) == ["hello", ""]
+
+
 def test_the_build_form_refuses_a_folder_without_a_dockerfile(tmp_path: Path) -> None:
     form = buildform.form(local=True)
     values = dict.fromkeys(("dockerfile", "tag", "arguments", "target"), "")

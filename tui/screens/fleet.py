@@ -185,6 +185,10 @@ class FleetScreen(MainScreen):
             if kind == self.detail.kind:
                 self.detail.refresh_target()
 
+    def _weigh(self) -> None:
+        for station in self._seen():
+            station.feed.weigh()
+
     def _tick(self) -> None:
         now = time.monotonic()
         moving = self._sorts["containers"][0] in rows.MOVING

@@ -171,7 +171,7 @@ class HostView(ModalScreen[None]):
             waits: list[Span] = [("waiting ", "dim")]
             for name, share in facts.pressure.items():
                 tone: Tone = "bad" if share >= 50 else "warn" if share >= 10 else "bright"
-                waits += [(f"{name} ", "dim"), (f"{share:.0f}%  ", tone)]
+                waits += [(f"{name[:3]} ", "dim"), (f"{share:.0f}%  ", tone)]
             lines.append(waits)
         lines.append([("up      ", "dim"), (text.span(facts.uptime), "bright"), ("", "")])
         lines.append([])

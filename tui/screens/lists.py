@@ -6,14 +6,20 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from textual.markup import escape
+from textual.widgets import Static
+
 from .. import filters, projects, rows
 from ..ahead import Ahead
 from ..cells import Column, Row
 from ..filters import Filter
+from ..keys import Keys
 from ..memory import Memory
 from ..rows import LISTS
 from ..widgets.edges import entitle
+from ..widgets.logview import LogView
 from ..widgets.prompt import Prompt
+from ..widgets.shell import Shell
 from ..widgets.table import Table
 from .working import Working
 
@@ -41,6 +47,8 @@ class Lists(Working):
 
     _clock: Callable[[], float]
     memory: Memory
+    keys: Keys
+    last_command = ""
     ahead: Ahead | None = None
 
     def _begin_lists(self) -> None:
@@ -272,6 +280,38 @@ class Lists(Working):
             return f"[@click=screen.list('{kind}')][$accent]{number}[/][/]"
         return f"[@click=screen.list('{kind}')][$accent]{number}[/] [$dim]{title}[/][/]"
 
+    def weigh(self) -> None:
+        """Ask for what takes how much of the disk, where a list that is seen shows it."""
+        for kind, key in rows.WEIGHED.items():
+            shown = any(one.key == key for one in self._columns[kind])
+            if shown and self.table(kind).is_on_screen:
+                self._weigh()
+
+    def _weigh(self) -> None:
+        self.feed.weigh()
+
+    # --- hints
+
+    def on_terminal_changed(self) -> None:
+        """A session began or ended: other keys are of use."""
+        self._hint()
+
+    def _hint(self) -> None:
+        focused = self.focused
+        letter = self.kind[0]
+        if isinstance(focused, Shell) and focused.live:
+            letter = "s"
+        elif isinstance(focused, LogView):
+            letter = "l"
+        elif focused is not self.table(self.kind):
+            letter = "o"
+        line = f" {self.keys.hints(letter, self.app.size.width)}"
+        if self.source.read_only:
+            line = f" [$warn]read-only[/] {line}"
+        if self.last_command:
+            line += f"  [$dim]$ {escape(self.last_command)}[/]"
+        self.query_one("#hints", Static).update(line)
+
     # --- filter, sort, columns, marks
 
     def ask_filter(self) -> None:
@@ -330,6 +370,7 @@ class Lists(Working):
             self._columns[kind] = self._fitting(kind, chosen)
             self.table(kind).set_columns(self._columns[kind])
             self._remember()
+            self.weigh()
 
     def action_hide_stopped(self) -> None:
         """Hide the containers that do not run, or show them again."""

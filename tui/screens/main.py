@@ -29,11 +29,9 @@ from ..settings import Settings
 from ..source import Source
 from ..widgets.detail import Detail
 from ..widgets.hostline import HostLine
-from ..widgets.logview import LogView
 from ..widgets.pane import Searchable
 from ..widgets.prompt import Prompt
 from ..widgets.rail import Events, HostPanel
-from ..widgets.shell import Shell
 from ..widgets.table import Table
 from .help import Help
 from .jump import Jump, Target
@@ -78,7 +76,6 @@ class MainScreen(Lists):
         self._pace = pace
         self._host_at = 0.0
         self._measured = 0
-        self.last_command = ""
         self._returning = {}
         self._begin_lists()
 
@@ -191,6 +188,7 @@ class MainScreen(Lists):
         for kind in LISTS[1:]:
             if self.table(kind).is_on_screen:
                 self._fill(kind)
+        self.weigh()
 
     def _measure(self) -> None:
         now = time.monotonic()
@@ -209,8 +207,7 @@ class MainScreen(Lists):
         banner.set_class(model.link in ("lost", "down"), "-shown")
         starts = "; [b]ctrl+s[/] starts it" if self.dialer.can_start else ""
         if model.link == "lost":
-            words = "The engine is gone. Containers run on. Reconnecting…"
-            banner.update(f"{words}{starts}")
+            banner.update(f"The engine is gone. Containers run on. Reconnecting…{starts}")
         elif model.link == "down":
             banner.update(f"{escape(model.trouble)}. Trying again…{starts}")
         for kind in LISTS:
@@ -251,6 +248,7 @@ class MainScreen(Lists):
         projects.set_class(not self._total("projects") and self.kind != "projects", "-none")
         self._hint()
         self._remember()
+        self.call_after_refresh(self.weigh)
 
     def on_descendant_focus(self) -> None:
         """Another pane is worked in: it decides what the detail and the hints are about."""
@@ -381,19 +379,3 @@ class MainScreen(Lists):
         return found + [
             Target(x, self.detail.region.y, f"tab('{name}')") for name, x in self.detail.places()
         ]
-
-    def _hint(self) -> None:
-        focused = self.focused
-        letter = self.kind[0]
-        if isinstance(focused, Shell):
-            letter = "s"
-        elif isinstance(focused, LogView):
-            letter = "l"
-        elif focused is not self.table(self.kind):
-            letter = "o"
-        line = f" {self.keys.hints(letter, self.app.size.width)}"
-        if self.source.read_only:
-            line = f" [$warn]read-only[/] {line}"
-        if self.last_command:
-            line += f"  [$dim]$ {escape(self.last_command)}[/]"
-        self.query_one("#hints", Static).update(line)

@@ -109,7 +109,8 @@ class LayersTab(Horizontal, Pane):
         found = self._layers
         if not found.layers:
             return ""
-        words = [f"{sum(bool(one.size) for one in found.layers)} layers"]
+        count = sum(bool(one.size) for one in found.layers)
+        words = ["1 layer" if count == 1 else f"{count} layers"]
         words.append(text.size(sum(one.size for one in found.layers), 1000))
         if found.wasted is not None:
             tone = "$warn" if found.wasted else "$dim"

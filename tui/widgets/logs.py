@@ -132,6 +132,7 @@ class Logs(LogView, Pane):
         source = self._origin(target).source
         async with source.stream("GET", path, {**query, **place}) as pieces:
             self.note = "No output yet."
+            self.refresh()
             async for stream, data in parts(pieces, self._ttys[target]):
                 if buffer.feed(stream, data, who):
                     self.grew()

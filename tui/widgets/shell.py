@@ -11,7 +11,7 @@ from textual.widget import Widget
 from ...host.errors import BayError
 from .. import tabs
 from ..later import Later
-from ..model import Model, container_name
+from ..model import Json, Model, container_name
 from ..session import GRACE, Kind, Session
 from ..source import Source
 from .pane import Pane
@@ -61,6 +61,8 @@ class Shell(Terminal, Pane):
                 ("a", "attach to its main process"),
                 ("+", "the same over the whole screen"),
             ]
+        if summary["State"] == "paused":
+            return [("", f"{name} is paused."), ("p", "let it go on")]
         return [("", f"{name} is not running."), ("s", "start it")]
 
     async def open(
@@ -72,16 +74,22 @@ class Shell(Terminal, Pane):
         said in a notification.
         """
         container = self._target
+        summary = self._model.container(container)
+        name = container_name(summary) if summary else container[:12]
         there = [one for one in self._sessions.get(container, []) if one.kind == kind]
         session = next((one for one in reversed(there) if not one.over), None)
         if self._shown.get(container) in there:
             session = self._shown[container] if not self._shown[container].over else session
         if session is None or (new and kind == "exec"):
+            if summary is not None and (why := _idle(summary)):
+                self.app.notify(f"{name} {why}", severity="warning", markup=False)
+                return False
             session = self._new(container, kind)
             try:
                 await session.open(command)
             except BayError as error:
-                self.app.notify(str(error), severity="error", markup=False)
+                why = str(error).replace(container, name)
+                self.app.notify(why, severity="error", markup=False)
                 return False
         self._keep(session)
         return True
@@ -100,6 +108,11 @@ class Shell(Terminal, Pane):
         session.emulator.on_bell = self.app.bell
         session.emulator.on_copy = self.app.copy_to_clipboard
         return session
+
+    @property
+    def live(self) -> bool:
+        """Whether what is typed goes into a session."""
+        return self.session is not None and not self.session.over
 
     @property
     def room(self) -> tuple[int, int]:
@@ -205,3 +218,13 @@ class Shell(Terminal, Pane):
         sessions = [one for there in self._sessions.values() for one in there]
         with contextlib.suppress(TimeoutError):  # an engine that is gone has no say in this
             await asyncio.wait_for(asyncio.gather(*(one.end() for one in sessions)), GRACE)
+
+
+def _idle(summary: Json) -> str:
+    """Why nothing can be opened in a container now; "" where it can."""
+    state = summary["State"]
+    if state == "running":
+        return ""
+    if state == "paused":
+        return "is paused: p lets it go on"
+    return "is restarting" if state == "restarting" else "is not running: s starts it"
