@@ -8,12 +8,15 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ..host import clock, jsontext
 from ..host.errors import InvalidError
+from . import regex
 
 _TRUE = frozenset({"1", "true", "True", "TRUE", "t", "T"})
 _FALSE = frozenset({"0", "false", "False", "FALSE", "f", "F"})
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_PART = r"(\d++(?:\.\d++)?)(ns|us|µs|ms|s|m|h)"
+# The whole first: a search for parts tries again at each digit.
+_DURATION, _DURATION_PART = re.compile(f"(?:{_PART})++"), re.compile(_PART)
 # The seconds of a time, at most; Python's floats and numbers end as well.
 _LONGEST, _DIGITS = 1e11, 12
 _PART_OF_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)(?:T(\d\d)(?::(\d\d))?)?$")
@@ -85,21 +88,14 @@ def label_filters(filters: Mapping[str, list[str]], labels: Mapping[str, str] | 
     return not any(match_labels(labels, [item]) for item in filters.get("label!") or [])
 
 
-def match(values: Iterable[str], text: str) -> bool:
-    """Whether one of `values` is `text` or, as a regular expression, is found in it.
+def match_name(values: Iterable[str], name: str) -> bool:
+    """Whether one of the expressions is found in a container's name, with or without its `/`.
 
     No value at all matches. Raises InvalidError for a value that is no regular expression.
     """
     values = list(values)
-    if not values or text in values:
-        return True
-    return any(_pattern(value).search(text) for value in values)
-
-
-def match_name(values: Iterable[str], name: str) -> bool:
-    """`match` for a container's name, which Docker's clients write with or without its `/`."""
-    values = list(values)
-    return not values or match(values, name) or match(values, f"/{name}")
+    patterns = map(regex.compiled, values)
+    return not values or any(p.found_in(name) or p.found_in(f"/{name}") for p in patterns)
 
 
 def match_id(values: Iterable[str], identifier: str) -> bool:
@@ -114,8 +110,8 @@ def until_ns(text: str) -> int:
     Docker's forms: a Go duration before now (`24h`, `1h30m`), seconds since 1970 with decimals, an
     RFC 3339 time, or the start of one (`2006-01-02`, taken as UTC). Raises InvalidError.
     """
-    parts = _DURATION.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
+    if _DURATION.fullmatch(text):
+        parts = _DURATION_PART.findall(text)
         length = sum(float(number) * _UNITS[unit] for number, unit in parts)
         return time.time_ns() - int(min(length, _LONGEST) * 1e9)
     whole, _, decimals = text.partition(".")
@@ -130,10 +126,3 @@ def until_ns(text: str) -> int:
 def _complete(found: re.Match[str]) -> str:
     day, hour, minute = found.groups()
     return f"{day}T{hour or '00'}:{minute or '00'}:00Z"
-
-
-def _pattern(value: str) -> re.Pattern[str]:
-    try:
-        return re.compile(value)
-    except re.error as error:
-        raise InvalidError(f"invalid filter value '{value}': {error}") from None

@@ -12,6 +12,7 @@ from ..host.errors import InvalidError
 from ..storage.images import Image
 from ..storage.store import Store
 from . import filters as filtering
+from . import regex
 from .imageviews import labels
 
 LISTED = frozenset({"before", "dangling", "label", "label!", "reference", "since", "until"})
@@ -78,14 +79,12 @@ def _matches(patterns: Sequence[str], name: str) -> bool:
     colon = bare.find(":", slash + 1)
     repository = bare if colon < 0 else bare[:colon]
     return any(
-        _compiled(pattern).fullmatch(one) is not None
-        for pattern in patterns
-        for one in (name, repository)
+        _compiled(pattern).found_in(one) for pattern in patterns for one in (name, repository)
     )
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compiled(pattern: str) -> regex.Regex:
     """A pattern of Go's path.Match: `*` and `?` stop at slashes, `[a-z]`, `[^a]`, `\\` escapes."""
     parts: list[str] = []
     place = 0
@@ -106,6 +105,6 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         else:
             parts.append(re.escape(letter))
     try:
-        return re.compile("".join(parts))
-    except re.error as error:
-        raise InvalidError(f"invalid filter 'reference={pattern}': {error}") from None
+        return regex.compiled(rf"\A(?:{''.join(parts)})\z")
+    except InvalidError:
+        raise InvalidError(f"invalid filter 'reference={pattern}': bad pattern") from None

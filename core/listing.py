@@ -97,7 +97,7 @@ def _matches(
     return all(
         (
             not of("id") or any(container.id.startswith(value) for value in of("id")),
-            not of("name") or any(_named(container, value) for value in of("name")),
+            filtering.match_name(of("name"), container.name),
             filtering.match_labels(container.config["Labels"] or {}, of("label")),
             not of("status") or state.status in of("status"),
             not of("exited") or (state.status == "exited" and str(state.exit_code) in of("exited")),
@@ -133,15 +133,6 @@ def _has_port(
         or (row["PrivatePort"], row["Type"]) in wanted["expose"]
         for row in inspection.ports(context, container)
     )
-
-
-def _named(container: Container, pattern: str) -> bool:
-    try:
-        return re.search(pattern, f"/{container.name}") is not None or (
-            re.search(pattern, container.name) is not None
-        )
-    except re.error as error:
-        raise InvalidError(f"invalid filter 'name={pattern}': {error}") from error
 
 
 def prunable(containers: list[Container], wanted: Filters) -> list[Container]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import quote_plus
 
 from ..host.errors import UnsupportedError
+from . import regex
 from .types import Container
 
 
@@ -37,7 +37,7 @@ def _chosen(options: dict[str, str], key: str, have: dict[str, str]) -> dict[str
     return {
         name: value
         for name, value in have.items()
-        if name in names or (pattern and re.search(pattern, name))
+        if name in names or (pattern and regex.compiled(pattern).found_in(name))
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..host.errors import InvalidError
+from . import regex
 from .signals import signal_number
 from .types import Json
 from .volumes import check_driver
@@ -90,8 +91,8 @@ def _check_log(log: Json) -> None:
             raise InvalidError(f"unknown log opt '{name}' for {log['Type']} log driver")
         if name.endswith("-regex"):
             try:
-                re.compile(log["Config"][name])
-            except re.error as error:
+                regex.compiled(log["Config"][name])
+            except InvalidError as error:
                 raise InvalidError(f"invalid log opt {name}: {error}") from None
 
 

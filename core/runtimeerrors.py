@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +10,8 @@ from ..host.errors import RuntimeFailedError
 from .runtime import last_error
 
 # crun and runc each have their own words for the three ways a command cannot be executed.
-_NOT_IN_PATH = re.compile(r"not found in \$PATH", re.I)
-_MISSING = re.compile(r"(exec|executable|stat)[^:]*:? .*(no such file or|not a) directory", re.I)
-_DIRECTORY = re.compile(r"is a directory", re.I)
-_DENIED = re.compile(
-    r"(exec|executable).*(permission denied|operation not permitted)|exec format error", re.I
-)
+_MISSING = ("no such file or directory", "not a directory")
+_DENIED = ("permission denied", "operation not permitted")
 
 
 def explain(log: str, message: str, args: Sequence[str], verb: str) -> RuntimeFailedError:
@@ -53,16 +48,28 @@ def failure(verb: str, code: int, reason: str) -> RuntimeFailedError:
 
 def classify(said: str, command: str) -> tuple[int, str]:
     """Docker's exit code and reason: 127 not found, 126 not executable, 125 anything else."""
+    text = said.lower()
+    not_in_path = "not found in $path" in text
     # crun says so of a path, too.
-    if _NOT_IN_PATH.search(said) and "/" not in command:
+    if not_in_path and "/" not in command:
         return 127, f'exec: "{command}": executable file not found in $PATH'
-    if _DIRECTORY.search(said):
+    if "is a directory" in text:
         return 126, f'exec: "{command}": is a directory'
-    if _MISSING.search(said) or _NOT_IN_PATH.search(said):
+    if not_in_path or _says(text, ("exec", "stat"), _MISSING):
         return 127, f'exec: "{command}": stat {command}: no such file or directory'
-    if _DENIED.search(said):
-        reason = "exec format error" if "format error" in said.lower() else "permission denied"
+    if "exec format error" in text or _says(text, ("exec",), _DENIED):
+        reason = "exec format error" if "format error" in text else "permission denied"
         return 126, f'exec: "{command}": {reason}'
     if said.startswith("chdir"):
         return 126, said
     return 125, said
+
+
+def _says(text: str, of: Sequence[str], what: Sequence[str]) -> bool:
+    """Whether one of `what` comes after one of `of`, and a space.
+
+    By no regular expression, since a command's name in `text` may be as long as one likes.
+    """
+    first = min((place for word in of if (place := text.find(word)) >= 0), default=len(text))
+    last = max(text.rfind(phrase) for phrase in what)
+    return " " in text[first : max(last, first)]
