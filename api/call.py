@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Go's httputils.BoolValue: everything but these is true.
 _FALSE = frozenset({"", "0", "no", "false", "none"})
+_TRUE_WORDS = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE_WORDS = frozenset({"", "0", "f", "F", "FALSE", "false", "False"})
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class Call:
         """A query parameter as a boolean; `default` only when it is absent."""
         value = self.request.query.get(name)
         return default if value is None else value.strip().lower() not in _FALSE
+
+    def boolean(self, name: str) -> bool:
+        """A query parameter by Go's strconv.ParseBool; False when absent. Raises InvalidError."""
+        value = self.text(name)
+        if value not in _TRUE_WORDS | _FALSE_WORDS:
+            raise InvalidError(
+                f"invalid value for {name}: {value}: strconv.ParseBool: "
+                f'parsing "{value}": invalid syntax'
+            )
+        return value in _TRUE_WORDS
 
     def integer(self, name: str) -> int | None:
         """A query parameter as a number; None when absent or empty. Raises InvalidError."""

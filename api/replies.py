@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -31,6 +32,12 @@ def reply(value: Any, status: int = 200) -> web.Response:
 def empty(status: int = 204) -> web.Response:
     """An answer without a body."""
     return web.Response(status=status)
+
+
+def moved(path: str, query: str) -> web.Response:
+    """301: the same is found at `path`."""
+    place = quote(path) + (f"?{query}" if query else "")
+    return web.Response(status=301, headers={"Location": place})
 
 
 def failure(message: str, status: int) -> web.Response:

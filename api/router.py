@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -67,6 +68,14 @@ def split_version(path: str) -> tuple[str | None, str]:
     """`/v1.41/info` -> ("1.41", "/info"); a path without a version has None."""
     found = _VERSION.match(path)
     return (found[1], found[2]) if found else (None, path)
+
+
+def clean_path(path: str) -> str:
+    """The path without empty parts, `.` and `..`, as Go's router wants it: moby sends one there."""
+    if "//" not in path and "/." not in path:
+        return path
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    return f"{clean}/" if path.endswith("/") and clean != "/" else clean
 
 
 router = Router()

@@ -21,7 +21,7 @@ from ..host.errors import BayError, InvalidError, NoSpaceError, sentence
 from . import connection, replies, versions
 from .call import Call
 from .hijack import Hijacked
-from .router import Route, router, split_version
+from .router import Route, clean_path, router, split_version
 
 if TYPE_CHECKING:
     from ..core.engine import Engine
@@ -122,6 +122,9 @@ class Server:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            clean = clean_path(request.path)
+            if clean != request.path:
+                return replies.moved(clean, request.rel_url.raw_query_string)
             version, path = split_version(request.path)
             negotiated = versions.negotiate(version)
             found = router.find(request.method, path)

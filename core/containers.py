@@ -223,17 +223,14 @@ class Containers:
         return self._context.roster.get(container.id) is not None
 
     async def resize(self, ref: str, rows: int, columns: int) -> None:
-        """Set its terminal's size; before a start, the size it will start with."""
-        if rows < 1 or columns < 1:
+        """Set its terminal's size. Raises ConflictError for one that does not run."""
+        if rows < 0 or columns < 0:
             raise InvalidError(f"invalid terminal size {columns}x{rows}")
         container = self.get(ref)
-        live = self._context.live(container)
-        if live.console is not None:
-            await live.console.resize(rows, columns)
-        elif container.state.status == "exited":
+        console = self._context.live(container).console
+        if console is None:
             raise ConflictError(f"container {container.id} is not running")
-        else:
-            live.size = (rows, columns)
+        await console.resize(rows, columns)
 
     async def inspect(self, ref: str, size: bool = False) -> Json:
         """Docker's `ContainerJSON`."""

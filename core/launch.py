@@ -48,8 +48,6 @@ async def launch(context: Context, container: Container) -> None:
         state.status = "created" if not state.started else "exited"
         await context.roster.save(container)
         raise
-    finally:
-        live.size = None
 
 
 async def _create(context: Context, container: Container, undo: AsyncExitStack) -> int:
@@ -58,7 +56,7 @@ async def _create(context: Context, container: Container, undo: AsyncExitStack) 
     What needs nothing of each other is done side by side, and few threads are asked: waking one
     and coming back is 0.2 ms on a quiet machine, and many times that on a busy one.
     """
-    options, live = context.options, context.live(container)
+    options = context.options
     creation = conmon.Creation(context.runtime, _launch(context, container))
     undo.push_async_callback(offload, context.store.snapshots.unmount, container.id)
     undo.push_async_callback(context.networks.leave, container.id)
@@ -72,7 +70,7 @@ async def _create(context: Context, container: Container, undo: AsyncExitStack) 
     ipc_ns = _namespace(context, container, "IpcMode", "ipc")
     rootfs = await complete(_mount, context, container, context.roster.saving(container))
     netns, _ = await together(context.networks.join(container), migration.outside(creation.spawn))
-    size = live.size or _console_size(container)
+    size = _console_size(container)
 
     def write() -> None:
         etcfiles.write(container, options)
@@ -105,7 +103,7 @@ async def _start(context: Context, container: Container, pid: int, undo: AsyncEx
     undo.callback(console.close)
     state.pid, state.pid_started = pid, process.start_time(pid)
     known = context.roster.saving(container)
-    if container.tty and (size := live.size or _console_size(container)):
+    if container.tty and (size := _console_size(container)):
         await console.resize(*size)
     live.console = console
     undo.callback(setattr, live, "console", None)

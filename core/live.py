@@ -28,8 +28,6 @@ class Live:
     watch: asyncio.Task[None] | None = None
     restart: asyncio.Task[None] | None = None
     health: asyncio.Task[None] | None = None
-    # Of the next start, rows and columns: set by a resize that came before it.
-    size: tuple[int, int] | None = None
     # Between the stop and the start of a restart, `--rm` must not take it away.
     keep: bool = False
     # Nothing that a run needs is left of it: no mount, cgroup, network. Not known of one that an

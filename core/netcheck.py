@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 
 from ..host.errors import InvalidError
-from . import etcfiles, netconfig, netviews, portspecs
+from . import etcfiles, netviews, portspecs
 from .netmodel import IFNAME, SYSCTLS, Network, endpoint_sysctls
 from .netstate import NetState
 from .types import Container, Json
@@ -46,8 +46,8 @@ def check(state: NetState, container: Container, given: Json) -> list[str]:
     if legacy and first.name in wanted:
         wanted[first.name].setdefault("MacAddress", legacy)
     for name, settings in wanted.items():
-        netconfig.refuse(state.find(name))
-        check_settings(state.find(name), settings)
+        if not state.find(name).config_only:  # refused at the start, as Docker does
+            check_settings(state.find(name), settings)
     container.networks = {}
     for name, settings in wanted.items():
         on = state.find(name)

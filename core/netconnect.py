@@ -15,8 +15,8 @@ async def connect(joining: Joining, network: Network, container: Container, give
 
     Raises ForbiddenError or InvalidError in Docker's words; nothing is changed then.
     """
-    netconfig.refuse(network)
     _check_mode(network, container, joining_it=True)
+    netconfig.refuse(network)
     netcheck.check_settings(network, given)
     async with joining.lock(container.id):
         if joining.state.networks.get(network.id) is not network:  # removed meanwhile

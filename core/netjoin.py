@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from ..host.errors import BayError, ConflictError, NotFoundError
 from ..host.threads import offload
 from ..netns import namespace
-from . import netcheck, netlinks, netviews, portspecs
+from . import netcheck, netconfig, netlinks, netviews, portspecs
 from .netdns import Dns
 from .netkernel import NetKernel
 from .netmodel import HOST_BINDING, Endpoint, Network, PortRow, new_id
@@ -140,6 +140,8 @@ class Joining:
             return (await self.kernel.make(container.id, [], []))[0]
         wanted = container.networks or {chosen: {}}
         plan = [(self._find_for(container, name), settings) for name, settings in wanted.items()]
+        for network, _ in plan:
+            netconfig.refuse(network)
         prefix = self.options.link_prefix
         members = [
             (network, self.state.take(network, container.id, settings or {}, prefix))

@@ -216,8 +216,10 @@ class Networks:
         """Docker's networks that pass the filters."""
         return [netviews.network(it) for it in netquery.select(self._state, filters or {})]
 
-    async def inspect(self, ref: str) -> Json:
-        """Docker's `NetworkInspect`. Raises NotFoundError."""
+    async def inspect(self, ref: str, scope: str = "") -> Json:
+        """Docker's `NetworkInspect`. Raises NotFoundError, so for every scope but `local`."""
+        if scope not in ("", "local"):
+            raise NotFoundError(f"network {ref} not found")
         network = self._state.find(ref)
         members = {
             endpoint.container: netviews.member(endpoint, network, self._name(endpoint.container))

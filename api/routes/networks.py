@@ -31,8 +31,9 @@ async def prune(call: Call) -> web.StreamResponse:
 
 @route("GET", "/networks/{id}")
 async def inspect(call: Call) -> web.StreamResponse:
-    """`docker network inspect`."""
-    return reply(await call.engine.networks.inspect(call.path["id"]))
+    """`docker network inspect`; `verbose` tells more of a swarm's networks only."""
+    call.boolean("verbose")
+    return reply(await call.engine.networks.inspect(call.path["id"], call.text("scope")))
 
 
 @route("DELETE", "/networks/{id}")

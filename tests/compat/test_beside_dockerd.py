@@ -192,6 +192,12 @@ SCRIPTS = {
         new --config-from bsd-real bsd-no; docker network rm bsd-cfg
         docker network ls --format '{{.Name}} {{.Driver}}' -f name=bsd-; docker network prune -f
         docker network rm bsd-cfg; docker network ls -q -f name=bsd-
+        new --config-only --subnet 10.217.8.0/24 bsd-cfg
+        docker create --name bsd-a --network none $IMAGE true
+        docker create --name bsd-b --network bsd-cfg --ip 10.217.8.9 $IMAGE true; docker start bsd-b
+        docker inspect -f '{{json .State.Error}} {{.State.ExitCode}}' bsd-b
+        docker network disconnect bsd-cfg bsd-b; docker network connect bsd-cfg bsd-a
+        docker network rm bsd-cfg
     """,
     "filters": """
         docker volume create bsd-vol; run="docker run -d --name"
@@ -340,6 +346,43 @@ def test_the_same_commands_the_same_output(
             text = re.sub(pattern, instead, text)
         told[place] = text.splitlines()
     assert told["bay"] == told["docker"]
+
+
+RAW = [
+    *[("POST", f"/v1.41/containers/{name}/resize?h=10&w=20") for name in NAMES],
+    ("POST", "/v1.41/containers/bsd-b/resize?h=0&w=20"),
+    *[("GET", f"/v1.41/networks/bridge?scope={word}") for word in ("swarm", "global", "nope")],
+    ("GET", "/v1.41/networks/bridge?verbose=nope"),
+    ("GET", "/v1.41/networks/nope?verbose=1&scope=local"),
+    ("GET", "//v1.41/info"),
+    ("GET", "/v1.41/containers/../info"),
+    ("GET", "/v1.41/containers//json?all=1&x=%2f"),
+    ("GET", "/v1.41/containers/bsd-a/archive//?path=/"),
+    ("GET", "/v1.41/images/a%20b//c/./json"),
+    ("POST", "//v1.41/containers/create"),
+    ("GET", "/a/.."),
+    ("GET", "/v1.41/info/"),
+]
+
+
+def test_what_a_program_is_told(engine: EngineProcess, theirs: Dockerd) -> None:
+    """Status, place and sentence of what only programs ask: the same but for ids."""
+    for docker in (theirs.docker, engine.docker):
+        docker("create", "--name", "bsd-a", "-t", IMAGE, "true")
+        docker("run", "-d", "--name", "bsd-b", "-t", IMAGE, "sleep", "600")
+        docker("run", "--name", "bsd-c", IMAGE, "true")
+    told = []
+    for socket in (theirs.socket, engine.socket):
+        answers = [request(socket, method, path, None, None, 60) for method, path in RAW]
+        told.append(
+            [
+                (*where, it.status, it.headers.get("Location"), re.sub(*OURS[0], it.body.decode()))
+                for where, it in zip(RAW, answers, strict=True)
+            ]
+        )
+    assert [(*row[:4], row[4].lower()) for row in told[1]] == [
+        (*row[:4], row[4].lower()) for row in told[0]
+    ]
 
 
 def shape(value: Any) -> Any:
