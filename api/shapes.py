@@ -100,6 +100,7 @@ _MOUNT: Shape = {
         "DriverConfig": {"Name": "string", "Options": _TEXT_MAP},
     },
     "TmpfsOptions": {"SizeBytes": "int64", "Mode": "int64"},
+    "ImageOptions": {"Subpath": "string"},
 }
 HOST_CONFIG: dict[str, Shape] = {
     **RESOURCES,

@@ -78,7 +78,7 @@ def _take(mount: Json, spec: str, name: str, value: str, has_value: bool) -> Non
         raise UsageError(f"invalid field '{name}' must be a key=value pair")
     if name == "type":
         if value.lower() not in _TYPES:
-            raise UsageError(f"invalid mount type '{value}': use bind, volume or tmpfs")
+            raise UsageError(f"invalid mount type '{value}': use bind, volume, tmpfs or image")
         mount["Type"] = value.lower()
     elif name in ("source", "src"):
         local = value.startswith(".") and ("/" in value or value in (".", ".."))

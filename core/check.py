@@ -206,7 +206,8 @@ class Check:
         """The kernel does not follow a layer that is replaced under a mounted container."""
         snapshots = self._store.snapshots
         for container in self._context.roster.all():
-            if container.state.running and diff_id in snapshots.diff_ids(container.id):
+            under = (container.id, *container.mounted_images)
+            if container.state.running and any(diff_id in snapshots.diff_ids(it) for it in under):
                 raise ConflictError(
                     f"cannot repair layer {diff_id[:19]}: container {container.name} runs on it,"
                     " stop it first"

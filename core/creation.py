@@ -13,7 +13,7 @@ from ..host import files
 from ..host.errors import InvalidError, NotFoundError
 from ..host.threads import offload, offload_long
 from ..storage.images import Image
-from . import copyup, defaults, modecheck, mounts, netlinks, spec, speccheck
+from . import copyup, defaults, imagemounts, modecheck, mounts, netlinks, spec, speccheck
 from .context import Context
 from .names import new_id, random_name
 from .types import Container, Json
@@ -67,6 +67,7 @@ async def create(
         container.host_config["NetworkMode"] = "none"
     try:
         wanted, warnings = await offload(_check, container)
+        images = await offload(imagemounts.resolve, context.store, wanted)
         _check_shared(context, container.host_config)
         inherited = _inherited(context, container)
         netlinks.bind(context.roster, container)
@@ -77,7 +78,7 @@ async def create(
     async with AsyncExitStack() as undo:
         undo.push_async_callback(discard, context, container)
         await context.roster.add(container)
-        fill = await _volumes(context, container, wanted, inherited)
+        fill = await _mounts(context, container, wanted, inherited, images)
         await offload(context.store.snapshots.create, key, image.diff_ids)
         if saved is not None:
             await offload_long(context.store.saved.restore, saved, key)
@@ -140,8 +141,12 @@ def _inherited(context: Context, container: Container) -> list[Json]:
     return list(points.values())
 
 
-async def _volumes(
-    context: Context, container: Container, wanted: list[mounts.Wanted], inherited: list[Json]
+async def _mounts(
+    context: Context,
+    container: Container,
+    wanted: list[mounts.Wanted],
+    inherited: list[Json],
+    images: dict[str, Image],
 ) -> list[tuple[str, Path]]:
     """Make or find each volume and folder that is wanted, and fill in the mount points.
 
@@ -153,6 +158,10 @@ async def _volumes(
     fill: list[tuple[str, Path]] = []
     for item in wanted:
         if item.target in taken:
+            continue
+        if item.kind == "image":
+            image = images[item.target]
+            await offload(imagemounts.add, context.store, container, item, image)
             continue
         if item.kind != "volume":
             if item.create_source:
@@ -211,7 +220,8 @@ async def _fill(context: Context, container: Container, fill: list[tuple[str, Pa
 
 async def discard(context: Context, container: Container) -> None:
     """Undo of a creation that failed: all its parts, the row last."""
-    await offload_long(context.store.snapshots.remove, container.id)
+    for key in (container.id, *container.mounted_images):
+        await offload_long(context.store.snapshots.remove, key)
     await offload(files.remove_tree, container.bundle)
     for name in container.anonymous_volumes:
         try:

@@ -18,7 +18,7 @@ from ..host import files, process
 from ..host.errors import BayError, NotFoundError
 from ..host.inotify import MOVED_TO, Inotify
 from ..host.threads import offload, together
-from . import conmon, restart, shm, subpaths
+from . import conmon, imagemounts, restart, shm, subpaths
 from .context import Context, cgroup_path, tell_volumes
 from .runtimeerrors import lacking
 from .types import Container
@@ -210,6 +210,7 @@ def _unmount(context: Context, container: Container, volumes: set[str]) -> None:
             context.store.volumes.unmount(name)
     shm.remove(context.options, container.id)
     with contextlib.suppress(NotFoundError):  # a removal that a crash interrupted took it
+        imagemounts.unmount(context.store, container)
         context.store.snapshots.unmount(container.id)
 
 

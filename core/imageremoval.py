@@ -64,7 +64,7 @@ class Removal:
         check(filters, PRUNED)
         dangling = flag(filters, "dangling") is not False
         others = {key: values for key, values in filters.items() if key != "dangling"}
-        tree = _Family(self._store, {one.image for one in self._in_use()})
+        tree = _Family(self._store, {key for one in self._in_use() for key in one.images})
         # Children before what they were made from.
         chosen = sorted(select(self._store, others), key=lambda named: -tree.depth(named.image.id))
         doomed: list[Doomed] = []
@@ -194,7 +194,7 @@ class Removal:
         return records, size
 
     def _using(self, image: Image) -> list[Container]:
-        return [one for one in self._in_use() if one.image == image.id]
+        return [one for one in self._in_use() if image.id in one.images]
 
     def _names(self, image: Image) -> list[str]:
         images = self._store.images

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..host import cgroups, files, migration, process
 from ..host.errors import ConflictError, NotFoundError, RuntimeFailedError, sentence
 from ..host.threads import complete, offload, together
-from . import conmon, etcfiles, logconfig, shm, spec, subpaths
+from . import conmon, etcfiles, imagemounts, logconfig, shm, spec, subpaths
 from .console import Console
 from .context import Context, cgroup_path
 from .options import Options
@@ -59,6 +59,7 @@ async def _create(context: Context, container: Container, undo: AsyncExitStack) 
     options = context.options
     creation = conmon.Creation(context.runtime, _launch(context, container))
     undo.push_async_callback(offload, context.store.snapshots.unmount, container.id)
+    undo.push_async_callback(offload, imagemounts.unmount, context.store, container)
     undo.push_async_callback(context.networks.leave, container.id)
     undo.push_async_callback(offload, shm.remove, options, container.id)
     undo.push_async_callback(offload, subpaths.remove, options, container.id)
@@ -136,12 +137,13 @@ def _launch(context: Context, container: Container) -> conmon.Launch:
 
 
 def _mount(context: Context, container: Container, save: Callable[[], None]) -> Path:
-    """Write the row, then mount the root and the volumes that are mounts; blocks."""
+    """Write the row, then mount the root, and the volumes and images that are mounts; blocks."""
     save()
     for point in container.mounts:
         if point["Type"] == "volume":
             # A volume with driver options is itself a mount; after a reboot it is none yet.
             context.store.volumes.mount(point["Name"])
+    imagemounts.mount(context.store, container)
     return context.store.snapshots.mount(container.id)
 
 

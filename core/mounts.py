@@ -17,6 +17,13 @@ from .types import Container, Json
 
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+$")
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+# The field of each type's own options.
+_OPTIONS = {
+    "bind": "BindOptions",
+    "volume": "VolumeOptions",
+    "tmpfs": "TmpfsOptions",
+    "image": "ImageOptions",
+}
 # What may follow the second colon of `-v`: Docker's modes of a bind, and Podman's harmless ones.
 _MODES = {"rw", "ro", "z", "Z", "nocopy", "cached", "delegated", "consistent"}
 
@@ -25,9 +32,9 @@ _MODES = {"rw", "ro", "z", "Z", "nocopy", "cached", "delegated", "consistent"}
 class Wanted:
     """One mount as the user asked for it.
 
-    `kind` is bind, volume or tmpfs; `source` a host path, a volume's name, or empty for an
-    anonymous volume. `create_source` is for `-v`, which makes a missing folder. `options` is the
-    BindOptions, VolumeOptions or TmpfsOptions of the API.
+    `kind` is bind, volume, tmpfs or image; `source` a host path, the name of a volume or an image,
+    or empty for an anonymous volume. `create_source` is for `-v`, which makes a missing folder.
+    `options` is the BindOptions, VolumeOptions, TmpfsOptions or ImageOptions of the API.
     """
 
     kind: str
@@ -45,9 +52,12 @@ class Wanted:
         result: Json = {"Type": self.kind}
         if self.kind == "volume":
             result |= {"Name": name or self.source, "Source": source, "Driver": "local"}
+        elif self.kind == "image":
+            result |= {"Name": name, "Source": source}
         else:
             result["Source"] = source or self.source
-        propagation = (self.propagation or "rprivate") if self.kind == "bind" else ""
+        bound = self.kind in ("bind", "image")
+        propagation = (self.propagation or "rprivate") if bound else ""
         return result | {
             "Destination": self.target,
             "Mode": self.mode,
@@ -117,17 +127,16 @@ def parse_bind(text: str) -> Wanted:
 def parse_mount(entry: Json) -> Wanted:
     """One of `HostConfig.Mounts`, the long syntax (`--mount`)."""
     kind, source = str(entry.get("Type") or ""), str(entry.get("Source") or "")
-    if kind not in ("bind", "volume", "tmpfs"):
+    if kind not in _OPTIONS:
         raise InvalidError(f'mount type unknown: "{kind}"')
     where = f'invalid mount config for type "{kind}"'
     if not entry.get("Target"):
         raise InvalidError(f"{where}: field Target must not be empty")
     target = _target(str(entry["Target"]), where=where)
-    mine = {"bind": "BindOptions", "volume": "VolumeOptions", "tmpfs": "TmpfsOptions"}
-    for other, key in mine.items():
+    for other, key in _OPTIONS.items():
         if other != kind and entry.get(key):
             raise InvalidError(f"{where}: field {key} must not be specified")
-    options: Json = entry.get(mine[kind]) or {}
+    options: Json = entry.get(_OPTIONS[kind]) or {}
     wanted = Wanted(kind, source, target, bool(entry.get("ReadOnly")), options=options)
     if kind == "tmpfs":
         if source:
@@ -135,6 +144,11 @@ def parse_mount(entry: Json) -> Wanted:
         return wanted
     if kind == "bind":
         return _checked_bind(wanted, where)
+    if kind == "image":
+        if not source:
+            raise InvalidError(f"{where}: field Source must not be empty")
+        subpaths.check(str(options.get("Subpath") or ""), "image")
+        return replace(wanted, read_only=True)
     if source and not _VOLUME_NAME.match(source):
         raise InvalidError(f'{where}: "{source}" includes invalid characters for a volume name')
     subpath = subpaths.check(str(options.get("Subpath") or ""))
@@ -180,9 +194,10 @@ def parse_volumes_from(text: str) -> tuple[str, str]:
 
 
 def inherit(points: list[Json], mode: str) -> list[Json]:
-    """Another container's MountPoints for one that has them by `--volumes-from`."""
+    """Another container's volumes and binds for one that has them by `--volumes-from`."""
     read_only = "ro" in mode.split(",")
-    return [{**point, "RW": point["RW"] and not read_only} for point in points]
+    passed = [point for point in points if point["Type"] != "image"]
+    return [{**point, "RW": point["RW"] and not read_only} for point in passed]
 
 
 def oci(container: Container, bound: Mapping[str, str] | None = None) -> list[Json]:

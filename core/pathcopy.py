@@ -24,7 +24,7 @@ from ..host.threads import offload
 from ..storage import treetar
 from ..storage.applier import Applier
 from ..storage.inflate import Source, inflate
-from . import rootview, users
+from . import imagemounts, rootview, users
 from .cparchive import Into
 from .types import Container, Json
 
@@ -53,6 +53,7 @@ async def view(context: Context, container: Container) -> AsyncIterator[rootview
     live = context.live(container)
     async with live.lock:
         merged = await offload(context.store.snapshots.mount, container.id)
+        await offload(imagemounts.mount, context.store, container)
         binds = rootview.binds_of(container)
         opened = await offload(rootview.RootView, merged, binds)
     try:
@@ -65,6 +66,7 @@ async def _leave(context: Context, container: Container, opened: rootview.RootVi
     await offload(opened.close)
     async with context.live(container).lock:
         if context.roster.get(container.id) is not None and not container.state.running:
+            await offload(imagemounts.unmount, context.store, container)
             await offload(context.store.snapshots.unmount, container.id)
 
 

@@ -13,7 +13,7 @@ from ..host.errors import InvalidError
 from ..host.threads import offload, offload_long
 from ..storage.images import Image
 from ..storage.snapshots import tree_size
-from . import listing
+from . import imagemounts, listing
 from .build.usage import Bounds
 from .context import Context
 from .filters import flag
@@ -150,7 +150,7 @@ class Preview:
             for layer in image.diff_ids
         }
         for snapshot in store.snapshots.all():
-            if snapshot not in self._containers:
+            if imagemounts.owner(snapshot) not in self._containers:
                 kept.update(store.snapshots.diff_ids(snapshot))
         for step in store.build_cache.all():
             if step.diff_id is not None and (steps is None or step.key in steps):

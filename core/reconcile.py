@@ -17,7 +17,7 @@ from pathlib import Path
 from ..host import cgroups, files, process
 from ..host.errors import BayError
 from ..host.threads import offload, offload_long
-from . import conmon, departure, removal, restart
+from . import conmon, departure, imagemounts, removal, restart
 from .console import Console
 from .context import Context
 from .lifecycle import Lifecycle
@@ -187,9 +187,9 @@ async def _orphans(context: Context, alive: set[str]) -> None:
         if folder.name not in known:
             await _away(offload_long(files.remove_tree, folder))
     for key in await offload(context.store.snapshots.all):
-        if key not in known:
+        if imagemounts.owner(key) not in known:
             await _away(offload_long(context.store.snapshots.remove, key))
-        elif key not in alive:
+        elif imagemounts.owner(key) not in alive:
             await _away(offload(context.store.snapshots.unmount, key))
     for entry in (context.options.run_root / "exits").iterdir():
         if entry.name not in alive:

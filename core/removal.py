@@ -107,11 +107,12 @@ def _discard(context: Context, container: Container) -> None:
     """Away with its writable layer and its folder, which are deleted behind; blocks."""
     store = context.store
     layers: list[str] = []
-    if not store.images.has(container.image):
-        # Removed by force before: the container was the last to need its layers.
-        with contextlib.suppress(NotFoundError):
-            layers = store.snapshots.diff_ids(container.id)
-    store.snapshots.remove(container.id)
+    for snapshot, image in ((container.id, container.image), *container.mounted_images.items()):
+        if not store.images.has(image):
+            # Removed by force before: the container was the last to need its layers.
+            with contextlib.suppress(NotFoundError):
+                layers += store.snapshots.diff_ids(snapshot)
+        store.snapshots.remove(snapshot)
     store.trash.put(container.bundle)
     if layers:
         store.release(layers)

@@ -18,6 +18,7 @@ from pathlib import Path
 from ..host import syscalls
 from ..host.errors import BayError, NotFoundError
 from ..host.inroot import make_mount_point, open_inside
+from . import subpaths
 from .types import Container
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -26,11 +27,12 @@ _ETC = ("resolv.conf", "hostname", "hosts")
 
 @dataclass(frozen=True)
 class Bind:
-    """`source`, a path of the host, shown at `target` in the container."""
+    """`subpath` of `source`, a path of the host, shown at `target` in the container."""
 
     source: str
     target: str
     writable: bool
+    subpath: str = ""
 
 
 class RootView:
@@ -84,10 +86,11 @@ class RootView:
 
 def binds_of(container: Container) -> list[Bind]:
     """What is mounted into a container from the host, outer targets first."""
+    parts = {point["Destination"]: path for point, path in subpaths.wanted(container)}
     found = [
-        Bind(point["Source"], point["Destination"], bool(point["RW"]))
+        Bind(point["Source"], target, bool(point["RW"]), parts.get(target, ""))
         for point in container.mounts
-        if point["Type"] in ("bind", "volume")
+        if point["Type"] != "tmpfs" and (target := point["Destination"])
     ]
     taken = {bind.target for bind in found}
     for name in _ETC:
@@ -98,18 +101,22 @@ def binds_of(container: Container) -> list[Bind]:
 
 def _bind(merged: Path, bind: Bind) -> None:
     try:
-        source = os.stat(bind.source)
-    except FileNotFoundError:
+        source = _source(bind)
+    except (FileNotFoundError, NotADirectoryError):
         raise NotFoundError(
             f"cannot see the container's files: {bind.source}, mounted at {bind.target}, is gone"
         ) from None
-    # Made where it is missing, as for the container when it starts.
-    target = make_mount_point(merged, bind.target, folder=stat.S_ISDIR(source.st_mode))
     try:
-        place = f"/proc/self/fd/{target}"
-        syscalls.mount(bind.source, place, "", syscalls.MS_BIND | syscalls.MS_REC)
+        # Made where it is missing, as for the container when it starts.
+        folder = stat.S_ISDIR(os.fstat(source).st_mode)
+        target = make_mount_point(merged, bind.target, folder=folder)
+        try:
+            shown, place = f"/proc/self/fd/{source}", f"/proc/self/fd/{target}"
+            syscalls.mount(shown, place, "", syscalls.MS_BIND | syscalls.MS_REC)
+        finally:
+            os.close(target)
     finally:
-        os.close(target)
+        os.close(source)
     if not bind.writable:
         # The mount just made lies over the old descriptor: it is found by its path again.
         target = open_inside(merged, bind.target, os.O_PATH)
@@ -118,6 +125,12 @@ def _bind(merged: Path, bind: Bind) -> None:
             syscalls.mount("", f"/proc/self/fd/{target}", "", flags)
         finally:
             os.close(target)
+
+
+def _source(bind: Bind) -> int:
+    if bind.subpath:
+        return open_inside(Path(bind.source), bind.subpath, os.O_PATH | os.O_CLOEXEC)
+    return os.open(bind.source, os.O_PATH | os.O_CLOEXEC)
 
 
 def explain(error: OSError, path: str, container: Container) -> BayError:

@@ -1,4 +1,4 @@
-"""A folder of a volume as a mount (`VolumeOptions.Subpath`): bound on the host while it is used.
+"""A folder of a volume or an image as a mount (`Subpath`): bound on the host while it is used.
 
 Whoever writes to the volume could turn the folder into a link between a look at it and the mount.
 So it is opened with links kept inside the volume, what was opened is bound to a place of the
@@ -19,10 +19,10 @@ from .options import Options
 from .types import Container, Json
 
 
-def check(path: str) -> str:
+def check(path: str, what: str = "volume") -> str:
     """The subpath of a mount option; InvalidError for one that leads out of the volume."""
     if path.startswith("/") or ".." in PurePosixPath(path).parts:
-        raise InvalidError(f"subpath {path!r} must be a relative path within the volume")
+        raise InvalidError(f"subpath {path!r} must be a relative path within the {what}")
     return path
 
 
@@ -36,9 +36,9 @@ def make(options: Options, container: Container) -> dict[str, str]:
 
     Raises InvalidError for one that is not there.
     """
-    wanted = _wanted(container)
+    asked = wanted(container)
     sources: dict[str, str] = {}
-    for number, (point, subpath) in enumerate(wanted):
+    for number, (point, subpath) in enumerate(asked):
         place = folder(options, container.id) / str(number)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _bind(point, subpath, place)
@@ -46,16 +46,17 @@ def make(options: Options, container: Container) -> dict[str, str]:
     return sources
 
 
-def _wanted(container: Container) -> list[tuple[Json, str]]:
+def wanted(container: Container) -> list[tuple[Json, str]]:
+    """The MountPoints of which only a folder is mounted, each with the path of that."""
     asked = {
-        os.path.normpath(str(entry.get("Target"))): str(options["Subpath"])
+        (entry["Type"], os.path.normpath(str(entry.get("Target")))): str(options["Subpath"])
         for entry in container.host_config.get("Mounts") or ()
-        if (options := entry.get("VolumeOptions") or {}).get("Subpath")
+        if (options := entry.get("VolumeOptions") or entry.get("ImageOptions") or {}).get("Subpath")
     }
     return [
-        (point, asked[point["Destination"]])
+        (point, asked[key])
         for point in container.mounts
-        if point["Type"] == "volume" and point["Destination"] in asked
+        if (key := (point["Type"], point["Destination"])) in asked
     ]
 
 
@@ -64,6 +65,8 @@ def _bind(point: Json, subpath: str, place: Path) -> None:
         fd = open_inside(Path(point["Source"]), subpath, os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
+        if point["Type"] == "image":
+            raise InvalidError(f"cannot access subpath {subpath} of the image: {why}") from None
         raise InvalidError(
             f"cannot access subpath {subpath} of volume {point['Name']}: {why}; "
             "make it in the volume first"

@@ -64,8 +64,15 @@ class Container:
     boot: str = ""
     # Volumes made for this container alone, which `rm -v` and `--rm` delete.
     anonymous_volumes: list[str] = field(default_factory=list)
+    # Images mounted into it: the id of each by the snapshot that holds its layers.
+    mounted_images: dict[str, str] = field(default_factory=dict)
     # The build whose step it carries out: it does not outlive the engine that builds.
     build: str = ""
+
+    @property
+    def images(self) -> set[str]:
+        """The ids of the images it needs: the one it was made from, and those mounted into it."""
+        return {self.image, *self.mounted_images.values()}
 
     @property
     def tty(self) -> bool:

@@ -145,6 +145,40 @@ def test_a_folder_of_a_volume(engine: EngineProcess, box: Any) -> None:
         assert engine.api("DELETE", "/volumes/ism-data").status == 204
 
 
+def test_an_image_as_a_mount(engine: EngineProcess, box: Any) -> None:
+    """`type=image`: its files without its container's, read-only; it stays as long as they do."""
+    made = engine.api("POST", f"/commit?container={box('true')}&repo=ism-mounted").json()["Id"]
+    whole = {"Type": "image", "Source": "ism-mounted", "Target": "/i"}
+    part = {**whole, "Target": "/part", "ImageOptions": {"Subpath": "bin"}}
+    script = "ls -d /i/bin/busybox /part/busybox; touch /i/x; touch /part/x; sleep 600"
+    key = box("sh", "-c", script, HostConfig={"Mounts": [whole, part]})
+    start(engine, key)
+    log = f"/containers/{key}/logs?stdout=1"
+    wait_until(lambda: engine.api("GET", log).body.count(b"Read-only") == 2, "no writing")
+    assert b"/i/bin/busybox  /part/busybox" in engine.api("GET", log).body
+    for path in ("/i/bin/busybox", "/part/busybox"):
+        assert engine.api("GET", f"/containers/{key}/archive?path={path}").status == 200
+    assert engine.api("DELETE", "/images/ism-mounted").status == 409
+    assert "running container" in engine.api("DELETE", f"/images/{made}?force=1").message
+    engine.api("POST", f"/containers/{key}/stop?t=0")
+    assert "stopped container" in engine.api("DELETE", f"/images/{made}").message
+    assert engine.api("DELETE", f"/images/{made}?force=1").status == 200
+    assert engine.api("GET", f"/containers/{key}/archive?path=/i/bin/busybox").status == 200
+    start(engine, key)  # its layers are there for as long as it is
+    assert engine.inspect(key)["Mounts"][0]["Type"] == "image"
+    engine.api("DELETE", f"/containers/{key}?force=1")
+    assert f"snapshots/{key}" not in Path("/proc/self/mountinfo").read_text()
+    for wrong, why in (
+        ({"Source": "no-such"}, "No such image"),
+        ({"Source": ""}, "field Source must not be empty"),
+        ({"Source": IMAGE, "ImageOptions": {"Subpath": "../x"}}, "within the image"),
+        ({"Source": IMAGE, "VolumeOptions": {"Subpath": "x"}}, "VolumeOptions must not be"),
+    ):
+        body = {"Image": IMAGE, "Cmd": ["true"], "HostConfig": {"Mounts": [{**whole, **wrong}]}}
+        refused = engine.api("POST", "/containers/create", body)
+        assert refused.status == 400 and why in refused.message
+
+
 def test_a_bad_archive_to_load(engine: EngineProcess) -> None:
     """The answer is 200 and the error in the stream: clients read it there."""
     answer = engine.api("POST", "/images/load", b"this is no tar")
@@ -182,21 +216,29 @@ def test_network_names_with_spaces(engine: EngineProcess) -> None:
 
 
 def test_a_folder_of_a_volume_after_a_crash(fresh_engine: Any) -> None:
-    """The engine and the container are killed: the next engine takes the folder's mount away."""
+    """The engine and the container are killed: the next engine takes away what was mounted for it.
+
+    What runs on keeps an image that is mounted into it.
+    """
     engine = fresh_engine()
     mount = {"Type": "volume", "Source": "ism-crash", "Target": "/v"}
 
-    def create(command: str, mounted: dict[str, Any]) -> str:
-        body = {"Image": IMAGE, "Cmd": ["sh", "-c", command], "HostConfig": {"Mounts": [mounted]}}
+    image = {"Type": "image", "Source": IMAGE, "Target": "/i"}
+
+    def create(command: str, *mounted: dict[str, Any]) -> str:
+        body = {"Image": IMAGE, "Cmd": ["sh", "-c", command], "HostConfig": {"Mounts": mounted}}
         return str(engine.api("POST", "/containers/create", body).json()["Id"])
 
     first = create("mkdir /v/in", mount)
     start(engine, first)
     assert engine.api("POST", f"/containers/{first}/wait").status == 200
-    second = create("exec sleep 600", {**mount, "VolumeOptions": {"Subpath": "in"}})
+    second = create("exec sleep 600", {**mount, "VolumeOptions": {"Subpath": "in"}}, image)
+    third = create("while [ -e /i/bin/busybox ]; do sleep 0.1; done", image)
     start(engine, second)
+    start(engine, third)
     place = f"{engine.run_root}/subpaths/{second}"
     assert place in Path("/proc/self/mountinfo").read_text()
+    assert f"snapshots/{second}-0/" in Path("/proc/self/mountinfo").read_text()
     state = engine.inspect(second)["State"]
     engine.kill9()
     os.kill(state["Pid"], signal.SIGKILL)
@@ -204,3 +246,6 @@ def test_a_folder_of_a_volume_after_a_crash(fresh_engine: Any) -> None:
     wait_until(lambda: not engine.inspect(second)["State"]["Running"], "the end is known")
     wait_until(lambda: not Path(place).exists(), "the mount is gone")
     assert place not in Path("/proc/self/mountinfo").read_text()
+    assert f"snapshots/{second}" not in Path("/proc/self/mountinfo").read_text()
+    assert f"snapshots/{third}-0/" in Path("/proc/self/mountinfo").read_text()
+    assert engine.inspect(third)["State"]["Running"]

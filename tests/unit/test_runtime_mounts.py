@@ -131,7 +131,11 @@ def test_volumes_from() -> None:
     assert mounts.parse_volumes_from("web") == ("web", "")
     with pytest.raises(InvalidError, match="invalid mode: fast"):
         mounts.parse_volumes_from("web:fast")
-    points = [{"Destination": "/a", "RW": True}, {"Destination": "/b", "RW": False}]
+    points = [
+        {"Type": "bind", "Destination": "/a", "RW": True},
+        {"Type": "volume", "Destination": "/b", "RW": False},
+        {"Type": "image", "Destination": "/c", "RW": False},
+    ]
     assert [point["RW"] for point in mounts.inherit(points, "ro")] == [False, False]
     assert [point["RW"] for point in mounts.inherit(points, "")] == [True, False]
 
