@@ -106,8 +106,9 @@ class Containers:
             raise InvalidError("Renaming a container with the same name as its current name")
         try:
             await self._context.roster.rename(container, new)
-        except ConflictError as error:
-            raise ConflictError(f"Error when allocating new name: {error}") from error
+        except (ConflictError, InvalidError) as error:
+            told = str(error).replace(f"({new})", f"(/{new})")
+            raise type(error)(f"Error when allocating new name: {told}") from error
         self._context.networks.renamed(container)
         await self._context.roster.save(container)
         self._context.emit(container, "rename", oldName=f"/{old}")

@@ -258,5 +258,3 @@ def _check_limits(host: Json) -> None:
         )
     if host["NanoCpus"] and (host["CpuPeriod"] or host["CpuQuota"]):
         raise InvalidError("Conflicting options: Nano CPUs and CPU Period/Quota cannot both be set")
-    if host["NanoCpus"] < 0:
-        raise InvalidError("Range of CPUs is from 0.01 to the number of CPUs of this host")

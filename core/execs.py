@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from ..host import migration, process
 from ..host.errors import ConflictError, InvalidError, NotFoundError
 from ..host.threads import offload
-from . import specprocess
+from . import detach, specprocess
 from .child import Child
 from .conmonexec import ConmonExec
 from .events import Events
@@ -101,6 +101,11 @@ class Execs:
         _check_running(container)
         if not config.get("Cmd"):
             raise InvalidError("No exec command specified")
+        if keys := config.get("DetachKeys"):
+            try:
+                detach.parse(keys)
+            except InvalidError:
+                raise InvalidError(f"Invalid escape keys ({keys}) provided") from None
         self._prune()
         made = Exec(secrets.token_hex(32), container, config)
         self._all[made.id] = made

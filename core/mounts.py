@@ -85,7 +85,7 @@ def parse(host_config: Json, volumes: Json | None = None) -> list[Wanted]:
             raise InvalidError(f"Duplicate mount point: {clean}")
     tmpfs = {_target(target) for target in host_config.get("Tmpfs") or {}}
     for target in volumes or {}:
-        clean = _target(target)
+        clean = _target(f"/{target}")  # `VOLUME data` is /data, and so is `-v data`
         if clean not in tmpfs:
             found.setdefault(clean, Wanted("volume", "", clean))
     return sorted(found.values(), key=lambda wanted: wanted.target.split("/"))

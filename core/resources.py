@@ -62,13 +62,17 @@ def _check_cpu(host_config: Json) -> None:
     for key, value in (("Period", period), ("Quota", quota)):
         if nano > 0 and value:
             raise InvalidError(f"Conflicting options: Nano CPUs and CPU {key} cannot both be set.")
+    if _int(host_config, "CpuShares") < 0:
+        raise InvalidError("shares: invalid argument: CPU shares cannot be negative")
     count = os.cpu_count() or 1
     if nano < 0 or nano > count * 10**9:
         raise InvalidError(
             f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available"
         )
     if period and not 1000 <= period <= 1_000_000:
-        raise InvalidError("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s")
+        raise InvalidError(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
+        )
     if 0 < quota < 1000:
         raise InvalidError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     for key, what in (("CpusetCpus", "CPUs"), ("CpusetMems", "memory nodes")):

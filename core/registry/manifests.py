@@ -52,6 +52,12 @@ _ARCHITECTURES = {
 _VARIANTS = {"arm64": "v8", "arm": "v7"}
 
 
+# Go's names, of which one alone is a platform (containerd, platforms/database.go).
+_SYSTEM = re.compile(
+    "aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9|"
+    "solaris|windows|zos"
+)
+_ARCHITECTURE = re.compile("386|amd64|arm|arm64|loong64|mips(64)?(le)?|ppc64(le)?|riscv64|s390x")
 _ARM = re.compile(r"v([5-8])")
 
 
@@ -95,8 +101,12 @@ class Platform:
         ):
             raise InvalidError(f'"{text}" is an invalid OS or platform: use os/architecture')
         if len(parts) == 1:
-            if parts[0] == "linux":
-                return host
+            if _SYSTEM.fullmatch(parts[0]):
+                return cls(parts[0], host.architecture, host.variant)
+            if not _ARCHITECTURE.fullmatch(_normal(parts[0], "")[0]):
+                raise InvalidError(
+                    f'"{text}": unknown operating system or architecture: invalid argument'
+                )
             parts.insert(0, "linux")
         return cls(parts[0], *_normal(parts[1], parts[2] if len(parts) > 2 else ""))
 

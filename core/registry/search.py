@@ -77,7 +77,7 @@ def search(
 def _stars(filters: Mapping[str, list[str]]) -> int:
     values = filters.get("stars") or ["0"]
     if not all(value.isdecimal() for value in values):
-        raise InvalidError(f"invalid filter 'stars={values}'")
+        raise InvalidError(f"invalid filter 'stars={' '.join(values)}'")
     return max(map(int, values))
 
 

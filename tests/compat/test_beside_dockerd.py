@@ -151,6 +151,7 @@ SCRIPTS = {
     """,
     "life": """
         docker run -d --name bsd-a $IMAGE sleep 600; docker start bsd-a; docker pause bsd-a
+        docker exec --detach-keys 'ctrl-?' bsd-a true; docker rename bsd-a 'b d'
         docker pause bsd-a; docker exec bsd-a true; docker attach bsd-a; docker unpause bsd-a
         docker kill -s NOPE bsd-a; docker stop -t 0 bsd-a; docker stop bsd-a; docker wait bsd-a
         docker rename bsd-a bsd-a; docker rename bsd-a bsd-b; docker rm bsd-b; docker rm bsd-b

@@ -106,6 +106,9 @@ def test_platforms_parse_as_docker_does() -> None:
     assert Platform.parse("linux/amd64/v1") == Platform("linux", "amd64")
     assert Platform.parse("Linux/x86_64") == Platform("linux", "amd64")
     assert Platform.parse(None) == Platform.parse("linux") == Platform.host()
+    assert Platform.parse("windows").os == "windows"
+    with pytest.raises(InvalidError, match='"zz": unknown operating system or architecture'):
+        Platform.parse("zz")
     with pytest.raises(InvalidError, match="invalid OS or platform"):
         Platform.parse("linux/../x")
     with pytest.raises(InvalidError, match="several platforms: an image here has one"):

@@ -104,7 +104,7 @@ def test_all_together_parents_first() -> None:
         "Mounts": [{"Type": "tmpfs", "Target": "/x/y"}],
         "Tmpfs": {"/t": ""},
     }
-    found = mounts.parse(host_config, {"/x": {}, "/image": {}, "/t": {}})
+    found = mounts.parse(host_config, {"/x": {}, "image": {}, "/t": {}})
     assert [wanted.target for wanted in found] == ["/image", "/x", "/x/y", "/x/y/z"]
     with pytest.raises(InvalidError, match="Duplicate mount point: /x"):
         mounts.parse({"Binds": ["/a:/x", "/b:/x/"]})

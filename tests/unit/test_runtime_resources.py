@@ -37,6 +37,7 @@ UNIFIED = "30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,n
         ({"MemorySwappiness": 101}, "valid memory swappiness range is 0-100"),
         ({"Memory": 8 * MB, "MemoryReservation": 9 * MB}, "less than memory reservation"),
         ({"NanoCpus": 10**9, "CpuQuota": 5000}, "Nano CPUs and CPU Quota cannot both be set"),
+        ({"CpuShares": -1}, "shares: invalid argument"),
         ({"NanoCpus": 10**15}, "Range of CPUs is from 0.01 to"),
         ({"CpuPeriod": 10}, "CPU cfs period"),
         ({"CpuQuota": 10}, "CPU cfs quota"),
