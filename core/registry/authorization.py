@@ -6,6 +6,7 @@ The distribution specification's "Token Authentication" and "OAuth2 Token Authen
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ from .transport import Answer, Transport
 _LIFETIME = 60.0
 _CLIENT = "bayplan"
 _LIMIT = 1 << 20
+# What may stand in a header.
+_VALUE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,12 @@ class Authorization:
             data = json.loads(body)
             value = data.get("token") or data.get("access_token")
             lifetime = float(data.get("expires_in") or _LIFETIME)
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, ArithmeticError, RecursionError) as error:
             raise BayError(f"the token server {realm} answered no token") from error
-        if not value:
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
             raise BayError(f"the token server {realm} answered no token")
         # A tenth early: the token has to last until the registry looks at it.
-        return _Token(str(value), time.monotonic() + lifetime * 0.9)
+        return _Token(value, time.monotonic() + lifetime * 0.9)
 
     def _ask(self, realm: str, service: str, scopes: tuple[str, ...], cancel: Cancel) -> Answer:
         who = self._credentials

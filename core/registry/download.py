@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...host.errors import BayError
+from ...host.errors import BayError, InvalidError
 from ...host.files import unlink
 from .cancel import Cancel
 from .manifests import Descriptor
@@ -150,7 +150,7 @@ class Download:
                 if skip:
                     skip, data = max(0, skip - len(data)), data[skip:]
                 if self._written + len(data) > self.descriptor.size:
-                    raise BayError(
+                    raise InvalidError(
                         f"the registry serves more for {self.descriptor.digest} than"
                         f" the {self.descriptor.size} bytes its manifest says: refused"
                     )

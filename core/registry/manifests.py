@@ -29,6 +29,8 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 # The specification's own limit, which registries share.
 LIMIT = 4 << 20
+# The specification: sizes are int64.
+_MOST = (1 << 63) - 1
 _DIGEST = re.compile(r"sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 _PART = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 # uname's machine -> GOARCH and its variant.
@@ -154,7 +156,9 @@ class Descriptor:
             found = cls(str(json.get("mediaType") or ""), json["digest"], json["size"])
         except (KeyError, TypeError, AttributeError) as error:
             raise InvalidError("the manifest holds a malformed descriptor") from error
-        if not isinstance(found.size, int) or found.size < 0 or not is_digest(found.digest):
+        # A boolean is an integer to Python.
+        sized = type(found.size) is int and 0 <= found.size <= _MOST
+        if not sized or not is_digest(found.digest):
             raise InvalidError("the manifest holds a malformed descriptor")
         return found
 

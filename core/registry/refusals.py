@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ...host.errors import BayError, ForbiddenError, NotFoundError, UnauthorizedError
 from .retry import seconds
 
+# Characters of what a registry says: it is to be read in a line of a terminal.
+_SHOWN = 500
 # How Docker spells the codes that users search for.
 _SPELLED = {
     "MANIFEST_UNKNOWN": "manifest unknown",
@@ -61,6 +63,9 @@ class Refusal:
     def of(cls, status: int, body: bytes, retry_after: str | None = None) -> Refusal:
         """Read the body of an error answer: the specification's JSON, or whatever else it is."""
         code, text = _read(body)
+        text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+        if len(text) > _SHOWN:
+            text = f"{text[:_SHOWN]}…"
         if not text:
             text = _DEFAULTS.get(status, f"received unexpected HTTP status: {status}")
         return cls(status, code, text, retry_after)
@@ -96,7 +101,7 @@ class Refusal:
 def _read(body: bytes) -> tuple[str, str]:
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", ""
     if not isinstance(data, dict):
         return "", ""

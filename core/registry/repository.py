@@ -115,7 +115,7 @@ class Repository:
                 raise self.refusal(answer, body, f"the tags of {self.name}")
             try:
                 found += map(str, json.loads(body).get("tags") or [])
-            except (ValueError, AttributeError) as error:
+            except (ValueError, AttributeError, RecursionError) as error:
                 raise BayError(f"the registry answered no list of tags for {self.name}") from error
             following = _NEXT.match(answer.headers.get("Link", ""))
             if following is None:

@@ -42,7 +42,7 @@ def seconds(retry_after: str | None) -> float | None:
     if retry_after.strip().isdecimal():
         return float(retry_after)
     try:
-        moment = email.utils.parsedate_to_datetime(retry_after)
-    except (TypeError, ValueError):
+        moment = email.utils.parsedate_to_datetime(retry_after).timestamp()
+    except (TypeError, ValueError, ArithmeticError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
+    return max(0.0, moment - time.time())

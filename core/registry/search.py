@@ -127,7 +127,7 @@ def _catalog(repository: Repository) -> list[str]:
             raise refusal.error(f"the catalog of {host}")
         try:
             names += map(str, json.loads(body)["repositories"] or [])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BayError(f"the registry {host} answered no catalog") from error
         following = _NEXT.match(answer.headers.get("Link", ""))
         if following is None:
@@ -141,7 +141,7 @@ def _results(body: bytes) -> list[Json] | None:
     try:
         found = json.loads(body)["results"]
         return [_row(one) for one in found or []]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ...host.errors import BayError
 from .cancel import Cancel
+from .pace import PacedResponse
 from .proxies import Proxies, authorization
 
 CERTIFICATES = (Path("/etc/bay/certs.d"), Path("/etc/docker/certs.d"))
@@ -42,8 +43,9 @@ _Key = tuple[str, str, bool]
 class TransportError(BayError):
     """No answer came: the connection failed, or broke before the answer was whole.
 
-    `refused` tells a host that can't be reached at all from one that broke off. `retry_after` is
-    the header of that name, where a whole answer is treated as none.
+    `refused` tells what another try does not mend, a host that can't be reached at all, from one
+    that broke off. `retry_after` is the header of that name, where a whole answer is treated as
+    none.
     """
 
     status = 500
@@ -180,7 +182,8 @@ class Transport:
             if _origin(following) != _origin(url):
                 sent = {key: value for key, value in sent.items() if key != "Authorization"}
             url = following
-        raise TransportError(f'Get "{url}": stopped after {_MAX_REDIRECTS} redirects')
+        failure = f'Get "{url}": stopped after {_MAX_REDIRECTS} redirects'
+        raise TransportError(failure, refused=True)
 
     def _once(
         self,
@@ -248,11 +251,12 @@ class Transport:
         reach = urlsplit(proxy or f"{scheme}://{host}")
         port = reach.port or (443 if reach.scheme == "https" else 80)
         name = reach.hostname or ""
-        if scheme == "http":
-            return http.client.HTTPConnection(name, port)
-        context = self._context(host, verify)
-        connection = http.client.HTTPSConnection(name, port, context=context)
-        if proxy:
+        connection = http.client.HTTPConnection(name, port)
+        if scheme == "https":
+            context = self._context(host, verify)
+            connection = http.client.HTTPSConnection(name, port, context=context)
+        connection.response_class = PacedResponse
+        if scheme == "https" and proxy:
             target = urlsplit(f"//{host}")
             connection.set_tunnel(target.hostname or "", target.port or 443, authorization(proxy))
         return connection
@@ -352,7 +356,7 @@ def _origin(url: str) -> tuple[str, str]:
             return parts.scheme, parts.netloc.rpartition("@")[2]
     except ValueError:
         pass
-    raise TransportError(f"{url[:_SHOWN]} is no http or https address")
+    raise TransportError(f"{url[:_SHOWN]} is no http or https address", refused=True)
 
 
 def joined(url: str, target: str) -> str:

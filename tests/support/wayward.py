@@ -22,12 +22,14 @@ class Request:
 
 @dataclass
 class Reply:
-    """What it answers. `cut` sends only so many bytes of the body and hangs up."""
+    """What it answers. `cut` sends only so many bytes of the body and hangs up; with `drip` the
+    status line's, or the body's, come one by one."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
+    drip: str = ""
 
 
 Script = Callable[[Request], Reply]
@@ -64,15 +66,24 @@ class Wayward:
                 outer.seen.append(request)
                 script = outer._scripts.get(self.path.partition("?")[0], outer._fallback)
                 reply = script(request)
+                if reply.drip == "head":
+                    self._drip(b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 90)
                 self.send_response(reply.status)
                 for key, value in reply.headers.items():
                     self.send_header(key, value)
                 self.send_header("Content-Length", str(len(reply.body)))
                 self.end_headers()
-                if self.command != "HEAD":
+                if reply.drip == "body":
+                    self._drip(reply.body)
+                elif self.command != "HEAD":
                     self.wfile.write(reply.body[: reply.cut])
                 if reply.cut is not None:
                     self.close_connection = True
+
+            def _drip(self, data: bytes) -> None:
+                for number in range(len(data)):
+                    self.wfile.write(data[number : number + 1])
+                    outer.gate.wait(0.005)
 
             do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from bayplan.core.registry import challenge, credentials
 from bayplan.core.registry.endpoints import Registries
-from bayplan.core.registry.manifests import OCI_INDEX, Manifest, Platform
+from bayplan.core.registry.manifests import OCI_INDEX, Descriptor, Manifest, Platform
 from bayplan.core.registry.refusals import RateLimitedError, Refusal
 from bayplan.core.registry.retry import Retry, seconds
 from bayplan.host.errors import BayError, InvalidError, NotFoundError, UnauthorizedError
@@ -48,6 +48,12 @@ def test_a_manifest_without_end_of_brackets_is_refused() -> None:
         Manifest.read(b"[" * 100_000, OCI_INDEX)
 
 
+@pytest.mark.parametrize("size", [True, -1, 1 << 63, 1.5, "1"])
+def test_a_size_that_is_none_is_refused(size: object) -> None:
+    with pytest.raises(InvalidError, match="malformed descriptor"):
+        Descriptor.of({"mediaType": "x", "digest": "sha256:" + "0" * 64, "size": size})
+
+
 def _body(code: str, message: str) -> bytes:
     return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
 
@@ -81,6 +87,12 @@ def test_a_refusal_without_json_still_says_something() -> None:
         "x: the registry failed with HTTP 502: received unexpected HTTP status: 502"
     )
     assert "not found" in str(Refusal.of(404, b"").error("x"))
+    assert "HTTP 500" in str(Refusal.of(500, b"[" * 100_000).error("x"))
+
+
+def test_what_a_registry_says_is_a_line_to_read() -> None:
+    text = str(Refusal.of(400, _body("X", "\x1b[2J\nEvil\r" + "m" * 9000)).error("y"))
+    assert text.startswith("y: x: [2J Evil mmm") and text.isprintable() and len(text) < 600
 
 
 def test_retry_doubles_obeys_the_server_and_gives_up() -> None:

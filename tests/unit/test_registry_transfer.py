@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from bayplan.core.registry import pace
 from bayplan.core.registry.cancel import Cancel, CancelledByUserError
 from bayplan.core.registry.credentials import Credentials
 from bayplan.core.registry.crew import each, outlast_failed
@@ -91,6 +92,42 @@ def test_a_huge_manifest_is_refused(server: Wayward) -> None:
     server.on("/v2/a/b/manifests/x", Reply(200, b" " * (5 << 20)))
     with pytest.raises(BayError, match="larger than"):
         _repository(server).manifest("x")
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_an_answer_that_dribbles_is_given_up(
+    part: str, server: Wayward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though each of its bytes comes in time: it would never end."""
+    monkeypatch.setattr(pace, "PATIENCE", 0.1)
+    server.on("/v2/a/b/manifests/x", Reply(200, b" " * 1000, drip=part))
+    with pytest.raises(TransportError, match='manifests/x": i/o timeout'):
+        _repository(server).manifest("x")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"token": "x", "expires_in": 1' + b"0" * 400 + b"}",
+        b'{"token": "x\\r\\nX-Evil: 1"}',
+        '{"token": "é☃"}'.encode(),
+        b'{"token": ["x"]}',
+    ],
+    ids=["deep", "number", "lines", "letters", "list"],
+)
+def test_a_hostile_token_is_none(token: bytes, server: Wayward) -> None:
+    server.on("/v2/a/b/manifests/x", _guard(server, lambda: "never", Reply(200, MANIFEST)))
+    server.on("/token", Reply(200, token))
+    with pytest.raises(BayError, match="answered no token"):
+        _repository(server).manifest("x")
+
+
+def test_a_circle_of_redirects_is_walked_once(server: Wayward) -> None:
+    server.on("/v2/a/b/manifests/x", Reply(307, headers={"Location": "/v2/a/b/manifests/x"}))
+    with pytest.raises(TransportError, match="stopped after 10 redirects"):
+        _repository(server).manifest("x")
+    assert len(server.asked("/v2/a/b/manifests/x")) == 10
 
 
 def _guard(server: Wayward, valid: Callable[[], str], reply: Reply) -> Callable[[Request], Reply]:
