@@ -6,6 +6,8 @@ cgroup v1 has `blkio.throttle.*` (Documentation/admin-guide/cgroup-v1/blkio-cont
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..host import cgroups
 from .types import Json
 
@@ -34,25 +36,28 @@ def told_of_v1(cgroup: str) -> tuple[list[Json], list[Json]]:
 
 def entries(text: str) -> list[Json]:
     """`8:0 Sync 4096` lines in Docker's shape, their operation in the kernel's spelling."""
-    result: list[Json] = []
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) == 3:  # the sum of all devices has two
-            major, _, minor = fields[0].partition(":")
-            numbers = {"major": int(major), "minor": int(minor)}
-            result.append({**numbers, "op": fields[1], "value": int(fields[2])})
-    return result
+    return [
+        {"major": major, "minor": minor, "op": operation, "value": value}
+        for major, minor, operation, value in _lines_v1(text)
+    ]
 
 
 def parse_v1(text: bytes) -> Counters:
     """`8:0 Read 4096` lines."""
-    result: Counters = {}
-    for line in text.decode("ascii").splitlines():
+    return {
+        (major, minor, operation.lower()): value
+        for major, minor, operation, value in _lines_v1(text.decode("ascii"))
+        if operation in ("Read", "Write")
+    }
+
+
+def _lines_v1(text: str) -> Iterator[tuple[int, int, str, int]]:
+    """Major and minor number, operation and value; the sum of all devices has no number."""
+    for line in text.splitlines():
         fields = line.split()
-        if len(fields) == 3 and fields[1] in ("Read", "Write"):
+        if len(fields) == 3:
             major, _, minor = fields[0].partition(":")
-            result[int(major), int(minor), fields[1].lower()] = int(fields[2])
-    return result
+            yield int(major), int(minor), fields[1], int(fields[2])
 
 
 def parse_v2(text: bytes) -> Counters:

@@ -198,7 +198,7 @@ async def clear(context: Context, container: Container) -> None:
         context.networks.leave(container.id),
         offload(_unmount, context, container, _own_volumes(context, container)),
     )
-    files.unlink(context.options.run_root / "exits" / container.id)
+    await offload(files.unlink, context.options.run_root / "exits" / container.id)
     context.live(container).clean = True
 
 

@@ -281,7 +281,7 @@ class Stats:
         curves = await offload(_curves, entries, ring, oldest)
         return {"interval": float(ring.interval), "containers": curves}
 
-    def docker_json(self, container: Container, alone: bool = False) -> Json:
+    async def docker_json(self, container: Container, alone: bool = False) -> Json:
         """Docker's stats object of a container, with the second before unless it is to be `alone`.
 
         Zeros when the container is down.
@@ -294,9 +294,9 @@ class Stats:
             track.take(samples.system_cpu(), _inside(wanted))
         if track is None or track.last is None or not container.state.running:
             return dockerstats.nothing(container)
-        before = None if alone else track.before
-        block = blockio.told_of_v1(track.wanted.cgroup)
-        return dockerstats.figures(container, track.last, before, block)
+        last, before = track.last, None if alone else track.before
+        block = await offload(blockio.told_of_v1, track.wanted.cgroup)
+        return dockerstats.figures(container, last, before, block)
 
 
 def _network_of(container: Container) -> str:

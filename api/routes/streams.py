@@ -138,7 +138,7 @@ async def stats(call: Call) -> web.StreamResponse:
     container = call.engine.containers.get(call.path["id"])
     follow = call.flag("stream", default=True)
     if not follow and call.flag("one-shot"):
-        return reply(call.engine.stats.docker_json(container, alone=True))
+        return reply(await call.engine.stats.docker_json(container, alone=True))
     return await _follow_stats(call, container, follow)
 
 
@@ -150,7 +150,7 @@ async def _follow_stats(call: Call, container: Container, follow: bool) -> web.S
         async for _ in ticks:
             if not follow and not call.engine.stats.has_two(container):
                 continue  # one alone tells no CPU time of the second before
-            await stream.send(call.engine.stats.docker_json(container))
+            await stream.send(await call.engine.stats.docker_json(container))
             if not follow or container.state.status == "removing":
                 break
     return stream.response

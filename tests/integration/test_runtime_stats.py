@@ -46,7 +46,7 @@ async def test_a_busy_container(sandbox: Sandbox) -> None:
         assert second.memory >= 3_000_000
         assert second.pids == 1
 
-        value = stats.docker_json(container)
+        value = await stats.docker_json(container)
         usage = value["cpu_stats"]["cpu_usage"]["total_usage"]
         assert usage > value["precpu_stats"]["cpu_usage"]["total_usage"] > 0
         assert value["cpu_stats"]["system_cpu_usage"] > 0
@@ -59,7 +59,7 @@ async def test_a_busy_container(sandbox: Sandbox) -> None:
         assert len(curves["throttled"]) == len(curves["pressure_cpu"]) == len(curves["time"])
         container.state.status = "exited"
         stats.close()
-        assert stats.docker_json(container)["memory_stats"] == {}
+        assert (await stats.docker_json(container))["memory_stats"] == {}
     assert samples.read(sandbox.runtime.cgroup(container.id), 0) is None
     gone = Stats(options, list)
     await gone.sample()
