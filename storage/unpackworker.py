@@ -95,11 +95,11 @@ def main() -> None:
             if not data:
                 os._exit(0)
             try:
-                pid = os.fork()
+                pid = _fork()
             except OSError as error:
                 log.error("cannot fork a process that unpacks layers: %s", error.strerror)
-                os.close(given[0])
-                os.close(given[1])
+                for fd in given:  # fewer, where there was no room for them
+                    os.close(fd)
                 continue
             if not pid:
                 for other, (_, told) in forked.items():
@@ -110,6 +110,15 @@ def main() -> None:
             watched = os.pidfd_open(pid)
             forked[watched] = (pid, given[1])
             poll.register(watched, select.POLLIN)
+
+
+def _fork() -> int:
+    """fork(2), if one more descriptor can be had afterwards. Raises OSError."""
+    place = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.fork()
+    finally:
+        os.close(place)
 
 
 def _bury(watched: int, pid: int, told: int) -> None:

@@ -6,8 +6,10 @@ import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -218,6 +220,24 @@ def test_a_killed_process_is_an_error_and_not_the_end(store: Store, tmp_path: Pa
     wait_until(lambda: not command(parent), "its end")
     assert store.layers.apply(None, io.BytesIO(archive(14))).diff_id in store.layers.all()
     assert store.layers.apply(None, io.BytesIO(archive(15))).diff_id in store.layers.all()
+
+
+def test_a_want_of_descriptors_fails_the_layer_alone(store: Store) -> None:
+    """The process that forks the others goes on, and forks again once there are some."""
+    store.layers.apply(None, io.BytesIO(archive()))
+    (parent,), (idle,) = parents(), workers()
+    os.kill(idle, signal.SIGKILL)
+    wait_until(lambda: not workers(), "its end")
+    before = resource.prlimit(parent, resource.RLIMIT_NOFILE)
+    used = {int(one) for one in os.listdir(f"/proc/{parent}/fd")}
+    free = (number for number in itertools.count() if number not in used)
+    for limit in itertools.islice(free, 3):  # with room for none, for one, for both it is given
+        resource.prlimit(parent, resource.RLIMIT_NOFILE, (limit, before[1]))
+        with pytest.raises(BayError, match="was not started"):
+            store.layers.apply(None, io.BytesIO(archive()))
+    resource.prlimit(parent, resource.RLIMIT_NOFILE, before)
+    store.layers.apply(None, io.BytesIO(archive()))
+    assert parents() == {parent}
 
 
 def test_a_process_ends_with_an_engine_that_left_words_unread() -> None:
