@@ -21,7 +21,7 @@ from ..host.threads import offload
 from ..storage.images import Image
 from ..storage.reference import Reference
 from ..storage.store import Store
-from ..storage.unpackers import WORTH
+from ..storage.unpackers import SMALL, WORTH
 from .registry.crew import Crew, each, follow, outlast_failed
 from .registry.download import Download, DownloadEndedError
 from .registry.endpoints import Registries
@@ -138,8 +138,10 @@ class Pulls:
             for _, descriptor in layers:
                 report.say("Pulling fs layer", descriptor.short)
             missing = [one.size for diff_id, one in layers if diff_id not in here]
-            await offload(self._store.layers.expect, sum(size >= WORTH for size in missing))
-            transfer = _Transfer(self, crew, found.repository, report, sum(missing))
+            # Beside transfers and large layers a small one would wait for this process's lock.
+            worth = SMALL if sum(missing) >= WORTH else WORTH
+            await offload(self._store.layers.expect, sum(size >= worth for size in missing))
+            transfer = _Transfer(self, crew, found.repository, report, sum(missing), worth)
             # The largest first: the last to end is then a small one. Bottom to top for equals.
             order = sorted(layers, key=lambda pair: -pair[1].size)
             await each(transfer.layer(diff_id, one) for diff_id, one in order)
@@ -193,12 +195,19 @@ class Pulls:
 
 
 class _Transfer:
-    """The layers of one pull."""
+    """The layers of one pull: `size` bytes in all; from `worth` on, other processes unpack them."""
 
     def __init__(
-        self, pulls: Pulls, crew: Crew, repository: Repository, report: Reporter, size: int
+        self,
+        pulls: Pulls,
+        crew: Crew,
+        repository: Repository,
+        report: Reporter,
+        size: int,
+        worth: int,
     ) -> None:
         self._size = size
+        self._worth = worth
         self._pulls = pulls
         self._crew = crew
         self._repository = repository
@@ -262,7 +271,7 @@ class _Transfer:
                 unpacking = self._crew.start(
                     self._pulls.store.layers.apply,
                     diff_id,
-                    download if descriptor.size >= WORTH else download.chunks(),
+                    download if descriptor.size >= self._worth else download.chunks(),
                     descriptor.media_type,
                     # The store checks sha256; the diff id alone proves the content just as well.
                     blob_digest=descriptor.digest if "sha256:" in descriptor.digest else None,

@@ -43,7 +43,9 @@ class Journal:
         self._file: BinaryIO = (folder / "journal.zst").open("xb")
         self._out = zstandard.ZstdCompressor(level=1).stream_writer(self._file, closefd=False)
         self._raw = bytearray()
-        self._records = bytearray()
+        # Pieces of records, and about how many bytes they are.
+        self._records: list[bytes] = []
+        self._held = 0
         self._payloads = 0
         self._moved: list[tuple[int, str, int]] = []
 
@@ -62,8 +64,8 @@ class Journal:
     def payload(self, path: bytes, offset: int, length: int) -> None:
         """The next `length` bytes of the archive are those of `path` (in the layer) there."""
         self._close_raw()
-        self._records += _PAYLOAD.pack(b"P", offset, length, len(path))
-        self._records += path
+        self._records += (_PAYLOAD.pack(b"P", offset, length, len(path)), path)
+        self._held += len(path)
         self._payloads += 1
 
     def file(self, raw: bytes, path: bytes, length: int) -> None:
@@ -74,9 +76,10 @@ class Journal:
                 self.payload(path, 0, length)
             return
         head, place = _RAW.pack(b"R", len(raw)), _PAYLOAD.pack(b"P", 0, length, len(path))
-        self._records += b"".join((head, raw, place, path))
+        self._records += (head, raw, place, path)
+        self._held += len(raw) + len(path)
         self._payloads += 1
-        if len(self._records) >= _FLUSH:
+        if self._held >= _FLUSH:
             self._write()
 
     def displace(self, path: bytes) -> Path:
@@ -96,10 +99,10 @@ class Journal:
 
     def _close_raw(self) -> None:
         if self._raw:
-            self._records += _RAW.pack(b"R", len(self._raw))
-            self._records += self._raw
+            self._records += (_RAW.pack(b"R", len(self._raw)), bytes(self._raw))
+            self._held += len(self._raw)
             self._raw.clear()
-            if len(self._records) >= _FLUSH:
+            if self._held >= _FLUSH:
                 self._write()
 
     def _flush(self) -> None:
@@ -107,8 +110,9 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
-        self._out.write(bytes(self._records))
+        self._out.write(b"".join(self._records))
         self._records.clear()
+        self._held = 0
 
 
 def replay(folder: Path, diff_id: str) -> Generator[bytes, None, None]:

@@ -7,8 +7,10 @@ and checks that repeat would take more time than the kernel does for the file.
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from collections.abc import Callable
+from typing import TypeVar
 
 from ..host.errors import BayError
 from . import tarheader as tar
@@ -21,8 +23,19 @@ CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 WHITEOUT = b".wh."
 NO_ID = 0xFFFFFFFF
 NO_NAMES = (b"", b".", b"..")
+
+T = TypeVar("T")
+# The mode to create a file with; owner, group and the mode to set after that, if any.
+_Owner = tuple[int, tuple[int, int, int | None] | None]
+
 _KIND = tar.REGULAR[0]
-_ENDS = b"\0 "
+_SPACE = 32
+# Name; mode, owner and group; size and what ends it; time; checksum; the rest, from the kind on.
+_FIELDS = struct.Struct("100s24s11sB12s8s356s")
+_SUMMED_FIRST = 148
+# Adler-32's (RFC 1950) lower half is one more than the sum of all bytes, modulo this.
+_ADLER = 65521
+_LEARNED = 4096
 
 
 class PlainFiles:
@@ -47,13 +60,14 @@ class PlainFiles:
         self._explain = explain
         self.size = 0
         self.count = 0
-        # What headers repeat, as it stands there, and what it means: all from the kind on (the
-        # prefix of the name is in it); mode, owner and group; time.
+        # What headers repeat, as it stands there, and what it means: the rest (the prefix of the
+        # name is in it) with the sum of its bytes; owners; times; checksums.
         self._tail = b""
         self._prefix = b""
-        self._owners: dict[bytes, tuple[int, int, int]] = {}
-        self._time = b""
-        self._times = (0, 0)
+        self._tail_sum = 0
+        self._owners: dict[bytes, _Owner] = {}
+        self._times: dict[bytes, tuple[int, int]] = {}
+        self._sums: dict[bytes, int] = {}
 
     def run(self, stream: TarStream) -> None:
         """Unpack what comes next, up to the first member that is no plain file or has not arrived.
@@ -65,70 +79,94 @@ class PlainFiles:
         end = len(chunk)
         above: bytes | None = None
         folder, place = -1, b""
-        while (body := at + padding + tar.BLOCK) <= end:
-            block = chunk[body - tar.BLOCK : body]
-            if block[156] != _KIND:
-                break
-            if (tail := block[156:]) != self._tail:
-                self._prefix, self._tail = tar.prefix_of(block), tail
+        total = count = 0
+        while (body := (head := at + padding) + tar.BLOCK) <= end:
+            name, who, octal, stop, time, stated, tail = _FIELDS.unpack_from(chunk, head)
+            if tail != self._tail:
+                if tail[0] != _KIND:
+                    break
+                self._know(chunk[head:body], tail)
                 above = None
             try:
-                size = int(block[124:135], 8) if block[124:135].isdigit() else WORTH
+                size = int(octal, 8) if octal.isdigit() else WORTH
                 if (
                     size >= WORTH
                     or body + size > end
-                    or block[135] not in _ENDS
-                    or zlib.adler32(block) & 0xFFFF != tar.stated(block[148:156])[1]
+                    or (stop and stop != _SPACE)
+                    or (
+                        zlib.adler32(view[head : head + _SUMMED_FIRST]) % 65536
+                        + self._tail_sum
+                        - (self._sums.get(stated) or self._learn_sum(stated))
+                    )
+                    % _ADLER
                 ):
                     break
-                owners = self._owners.get(block[100:124]) or self._learn(block[100:124])
-                if (time := block[136:148]) != self._time:
-                    self._times, self._time = (tar.time_of(time),) * 2, time
-                stop = block.find(0, 0, 100)
-                if stop < 0:
-                    stop = 100
-                cut = block.rfind(b"/", 0, stop)
-                base = block[cut + 1 : stop]
+                mode, owner = self._owners.get(who) or self._learn_owner(who)
+                times = self._times.get(time) or self._learn_time(time)
+                front, _, base = name.partition(b"\0")[0].rpartition(b"/")
                 if base in NO_NAMES or WHITEOUT in base:
                     break
-                if block[: cut + 1] != above:
-                    full = (
-                        self._prefix + b"/" + block[: cut + 1] if self._prefix else block[: cut + 1]
-                    )
+                if front != above:
+                    full = self._prefix + b"/" + front if self._prefix else front
                     if WHITEOUT in full:
                         break
-                    folder, above = self._enter(full), block[: cut + 1]
+                    folder, above = self._enter(full), front
                     place = self._tree.real(folder)
                     place = place + b"/" if place else place
-                mode, uid, gid = owners
-                as_made = not mode & self._masked
-                fd = os.open(base, CREATE, mode if as_made else 0o600, dir_fd=folder)
+                fd = os.open(base, CREATE, mode, dir_fd=folder)
             except (BayError, OSError, ValueError):
                 break  # it meets the same once more, and says so, or replaces what is there
             try:
                 at_ = body
                 while at_ < body + size:
                     at_ += os.write(fd, view[at_ : body + size])
-                # chown clears set-uid bits, so the mode comes after it.
-                if uid or gid:
-                    os.fchown(fd, uid, gid)
-                if not as_made:
-                    os.fchmod(fd, mode)
-                os.utime(fd, ns=self._times)
+                if owner is not None:
+                    _give(fd, *owner)
+                os.utime(fd, times)
             except OSError as error:
-                raise self._explain(tar.parse(block), error) from error
+                raise self._explain(tar.parse(chunk[head:body]), error) from error
             finally:
                 os.close(fd)
             self._journal.file(chunk[at:body], place + base, size)
-            self.size += size
-            self.count += 1
+            total += size
+            count += 1
             at = body + size
             padding = -size % tar.BLOCK
+        self.size += total
+        self.count += count
         stream.go_on(at, padding)
 
-    def _learn(self, raw: bytes) -> tuple[int, int, int]:
+    def _know(self, block: bytes, tail: bytes) -> None:
+        self._prefix, self._tail = tar.prefix_of(block), tail
+        # Both sums are one too large; the checksum is counted as eight spaces.
+        self._tail_sum = zlib.adler32(tail) % 65536 - 2 + 8 * _SPACE
+
+    def _learn_owner(self, raw: bytes) -> _Owner:
         mode, uid, gid = (tar.number(raw[at : at + 8]) for at in (0, 8, 16))
-        if not (0 <= uid < NO_ID and 0 <= gid < NO_ID) or len(self._owners) > 1000:
+        if not (0 <= uid < NO_ID and 0 <= gid < NO_ID):
             raise ValueError
-        self._owners[raw] = found = (mode & 0o7777, uid, gid)
-        return found
+        mode &= 0o7777
+        as_made = not mode & self._masked
+        later = None if as_made and not uid and not gid else (uid, gid, None if as_made else mode)
+        return _keep(self._owners, raw, (mode if as_made else 0o600, later))
+
+    def _learn_time(self, raw: bytes) -> tuple[int, int]:
+        return _keep(self._times, raw, (tar.clamp(tar.number(raw)),) * 2)
+
+    def _learn_sum(self, raw: bytes) -> int:
+        return _keep(self._sums, raw, tar.number(raw))
+
+
+def _keep(known: dict[bytes, T], raw: bytes, meaning: T) -> T:
+    if len(known) >= _LEARNED:
+        known.clear()
+    known[raw] = meaning
+    return meaning
+
+
+def _give(fd: int, uid: int, gid: int, mode: int | None) -> None:
+    if uid or gid:
+        os.fchown(fd, uid, gid)
+    # chown clears set-uid bits, so the mode comes after it.
+    if mode is not None:
+        os.fchmod(fd, mode)

@@ -27,8 +27,9 @@ from .growing import Growing
 from .unpacking import Unpacked, unpack
 from .unpackworker import GROWN, PACKET
 
-# Compressed bytes from which a layer is worth another process.
+# Compressed bytes from which a layer is worth another process; and one that is there anyway.
 WORTH = 2 << 20
+SMALL = 64 << 10
 # Seconds an idle process is kept, and those to wait for the processes of an engine that died.
 _IDLE = 5.0
 _PATIENCE = 30.0

@@ -76,8 +76,9 @@ def main() -> None:
     """Fork processes until the socket is closed."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     line = socket.socket(fileno=0)
-    # What is not looked at by the garbage collector stays shared.
-    gc.freeze()
+    # Nothing here goes round in circles for long: the processes end when they have no work, and
+    # looking for such would take time, and copy what they share.
+    gc.disable()
     # By a descriptor of the process: its pid, and where to write.
     forked: dict[int, tuple[int, int]] = {}
     poll = select.poll()

@@ -277,6 +277,7 @@ def _sparse(pieces: list[tuple[int, int]], real: int, size: int) -> bytes:
 good = member("a", data=b"x" * 5000)
 raw("bad checksum", REFUSED, lambda: good[:148] + b"000000\0 " + good[156:] + END)
 raw("flipped bit in a name", REFUSED, lambda: b"b" + good[1:] + END)
+raw("flipped bit behind a file", REFUSED, lambda: good + b"b" + good[1:] + END)
 raw("no number as size", REFUSED, lambda: header(size=b"12x4") + END)
 raw("negative size", REFUSED, lambda: header(size=b"\xff" * 12) + END)
 raw("size of exabytes", REFUSED, lambda: header(size=b"\x80\0\0\0\x7f" + b"\xff" * 7) + b"x" * 512)
