@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 
@@ -13,12 +14,23 @@ _CHUNK = 64 * 1024
 
 
 def dial(app: App) -> int:
-    """Carry bytes between stdio and the engine's socket until the engine's side closes."""
+    """Carry bytes between stdio and the engine's socket until the engine's side closes.
+
+    Or until nobody is left to read: sshd of a connection that broke ends our stdio, and an attach
+    to a silent container would keep us for ever.
+    """
     sock = app.client.dial()
     threading.Thread(target=_carry_in, args=(sock,), daemon=True, name="stdin").start()
-    while data := sock.recv(_CHUNK):
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    poll.register(1, 0)  # POLLERR and POLLHUP are told in any case
+    while True:
+        if any(fd == 1 for fd, _ in poll.poll()):
+            return 1
+        data = sock.recv(_CHUNK)
+        if not data:
+            return 0
         write_all(1, data)
-    return 0
 
 
 def _carry_in(sock: socket.socket) -> None:

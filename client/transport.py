@@ -21,6 +21,14 @@ else:
 CONNECT_TIMEOUT = 30.0  # seconds
 
 
+# What an engine that ends a TLS connection means by its alert (RFC 8446, 6.2).
+_ALERTS = (
+    ("unknown ca", "the engine trusts another CA than that of our certificate"),
+    ("certificate expired", "the time of our certificate is over"),
+    ("certificate required", "the engine wants a certificate: --tlscert and --tlskey"),
+)
+
+
 class Link:
     """One connection. `socket` is blocking; `process` (ssh) or `carrier` (TLS) may carry it."""
 
@@ -29,19 +37,22 @@ class Link:
         sock: _socket.socket,
         process: subprocess.Popen[bytes] | None = None,
         carrier: TlsCarrier | None = None,
+        hint: str = "",
     ) -> None:
         self.socket = sock
         self.process = process
         self._carrier = carrier
+        self._hint = hint
 
     @property
     def failure(self) -> str:
-        """Why it ended, when what carries it knows; else empty."""
+        """Why it ended, when what carries it knows; else what may be the reason, or empty."""
         if self.process is not None:
             return _ssh_failure(self.process)
         if self._carrier is None or not self._carrier.failure:
-            return ""
-        return f"TLS: {self._carrier.failure.lower().replace('_', ' ')}"
+            return self._hint
+        told = f"TLS: {self._carrier.failure.lower().replace('_', ' ')}"
+        return next((f"{told}: {means}" for words, means in _ALERTS if words in told), told)
 
     def close(self) -> None:
         """Close it; an ssh process ends by that and is collected."""
@@ -56,7 +67,7 @@ def connect(host: Host) -> Link:
     if host.kind == "ssh":
         return open_ssh(host)
     if host.kind == "tcp":
-        return _tls(host) if host.tls else Link(_tcp(host))
+        return _tls(host) if host.tls else Link(_tcp(host), hint="it may want TLS: --tlsverify")
     # The C part of the module: its Python part takes enum and selectors 8 ms to import.
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -111,7 +122,9 @@ def _tls(host: Host) -> Link:
         carrier.handshake()
     except OSError as error:
         sock.close()
-        raise UnreachableError(f"TLS with the engine at {host} failed: {error}") from error
+        # "certificate verify failed: …" without OpenSSL's own names and lines.
+        why = str(error).partition("] ")[2].partition(" (_ssl.c")[0] or error
+        raise UnreachableError(f"TLS with the engine at {host} failed: {why}") from error
     return Link(carrier.start(), carrier=carrier)
 
 
@@ -197,4 +210,6 @@ def _ssh_failure(process: subprocess.Popen[bytes]) -> str:
         return "ssh failed; what it said is above"
     if code == 127:
         return "the other host has no `bay`, `docker` or `podman` in its PATH for commands over ssh"
+    if code < 0:
+        return f"ssh was killed by signal {-code}"
     return f"what passes the bytes on there ended with {code}" if code else ""

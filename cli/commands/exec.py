@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...client.errors import from_response
+from ...client.errors import UnreachableError, from_response
 from ...host.errors import BayError, NotFoundError
 from ...host.light import TYPE_CHECKING, Any
 from ..app import App
@@ -42,7 +42,22 @@ def run_exec(app: App, parsed: Parsed) -> int:
     if pump(session, form, resize):
         return 0
     code = session.exit_code
-    return int((app.client.get(f"{path}/json")["ExitCode"] or 0) if code is None else code)
+    return _ended(app, path) if code is None else code
+
+
+def _ended(app: App, path: str) -> int:
+    """The exit code of an exec whose streams have ended.
+
+    Raises UnreachableError for one that runs on: it was the connection that ended.
+    """
+    import time
+
+    limit = time.monotonic() + 1  # the end of the process may come a moment after its output's
+    while (found := app.client.get(f"{path}/json"))["Running"]:
+        if time.monotonic() > limit:
+            raise UnreachableError("the connection to the engine was lost; the command runs on")
+        time.sleep(0.05)
+    return int(found["ExitCode"] or 0)
 
 
 def _config(parsed: Parsed, form: Streams) -> Json:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import pytest
 from support.engine import BAY, EngineProcess
 from support.sshd import Sshd
 from support.terminal import Terminal
+from support.waiting import wait_until
 
 
 @dataclass
@@ -81,6 +84,44 @@ def test_a_terminal_over_ssh(remote: Remote, program: str | Path) -> None:
         shell.wait_for("42")
         shell.line("exit 5")
         assert shell.wait() == 5
+
+
+def test_a_connection_that_breaks(remote: Remote) -> None:
+    """An exec whose ssh is killed has not succeeded, and what carried it there goes with it."""
+    remote.engine.bay("run", "-d", "--name", "silent", remote.image, "sleep", "600", check=True)
+    argv = [str(BAY), "-H", remote.address, "exec", "silent", "sleep", "599"]
+    child = subprocess.Popen(argv, env=remote.environment, stderr=subprocess.PIPE, text=True)
+    try:
+        mine = f"{remote.server.folder}/programs/bay".encode()
+        wait_until(lambda: "sleep 599" in top(remote), "the command")
+        far = {pid for pid, words in commands() if mine in words and b"dial-stdio" in words}
+        assert far
+        for pid, words in commands():
+            if words[0].endswith(b"ssh") and str(remote.server.port).encode() in words:
+                os.kill(pid, signal.SIGKILL)
+        told = child.communicate(timeout=240)[1]
+        assert child.returncode == 1 and "the connection to the engine was lost" in told
+        wait_until(lambda: not far & {pid for pid, _ in commands()}, "the far ends are gone")
+        assert "sleep 599" in top(remote)
+    finally:
+        child.kill()
+        child.wait()
+        remote.engine.remove_containers()
+
+
+def top(remote: Remote) -> str:
+    return remote.engine.bay("top", "silent").stdout
+
+
+def commands() -> list[tuple[int, list[bytes]]]:
+    """Every process that is no zombie, with its words."""
+    found = []
+    for entry in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError):
+            words = Path(f"/proc/{int(entry)}/cmdline").read_bytes().split(b"\0")
+            if words[0]:
+                found.append((int(entry), words))
+    return found
 
 
 def test_what_is_wrong_with_ssh_is_said(remote: Remote) -> None:
