@@ -235,7 +235,7 @@ class Lifecycle:
             await self._wait_exit(container, 10)
 
     async def restart(self, container: Container, timeout: int | None, name: str | None) -> None:
-        """Stop if running, then start."""
+        """Stop if running, then start; when somebody else has started it meanwhile, that is it."""
         live = self._context.live(container)
         # One that removes itself must live through the pause between stop and start.
         live.keep = True
@@ -244,7 +244,8 @@ class Lifecycle:
                 await self.stop(container, timeout, name)
                 if live.watch is not None:
                     await asyncio.shield(live.watch)  # others need it when our caller hangs up
-            await self.start(container)
+            with contextlib.suppress(NotModifiedError):
+                await self.start(container)
         finally:
             live.keep = False
         self._context.emit(container, "restart")

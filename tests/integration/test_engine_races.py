@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from support.engine import EngineProcess
 from support.http import Answer
@@ -79,3 +80,14 @@ def test_a_restart_that_fails_for_once_is_tried_again(
     lock.rmdir()
     wait_until(lambda: engine.inspect("tries")["State"]["Running"], "the restart")
     engine.bay("rm", "-f", "tries", check=True)
+
+
+def test_restarts_at_once_all_succeed(engine: EngineProcess, busybox_image: str) -> None:
+    """Whoever finds that another one has started it already is told that it runs, as by Docker."""
+    engine.bay("run", "-d", "--name", "both", busybox_image, "sleep", "1000", check=True)
+    path = "/containers/both/restart?t=0"
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: engine.api("POST", path), range(8)))
+    assert {answer.status for answer in answers} == {204}
+    assert engine.inspect("both")["State"]["Running"]
+    engine.bay("rm", "-f", "both", check=True)
