@@ -19,7 +19,7 @@ from ..host.errors import BayError
 from ..host.threads import offload, offload_long
 from . import conmon, departure, imagemounts, removal, restart
 from .console import Console
-from .context import Context
+from .context import Context, cgroup_path
 from .lifecycle import Lifecycle
 from .types import Container
 
@@ -94,11 +94,11 @@ async def _has_started(context: Context, container: Container) -> bool:
 
 async def _adopt(context: Context, lifecycle: Lifecycle, container: Container) -> None:
     live, state = context.live(container), container.state
-    status = await context.runtime.status(container.id)
-    if status == "paused" and container.phase == "held":
+    paused = await _is_paused(context, container)
+    if paused and container.phase == "held":
         await context.runtime.resume(container.id)
-        status = "running"
-    state.status = "paused" if status == "paused" else "running"
+        paused = False
+    state.status = "paused" if paused else "running"
     state.started = state.started or time.time_ns()
     container.phase = ""
     if await offload(conmon.is_held, container.bundle):
@@ -109,6 +109,14 @@ async def _adopt(context: Context, lifecycle: Lifecycle, container: Container) -
         state.error = "degraded: its supervisor (conmon) was killed; output is no longer logged"
     await context.roster.save(container)
     lifecycle.adopt(container)
+
+
+async def _is_paused(context: Context, container: Container) -> bool:
+    """By the freezer: to ask the runtime is a process for each container, one after the other."""
+    frozen = await offload(cgroups.is_frozen, cgroup_path(context.options, container))
+    if frozen is None:
+        return await context.runtime.status(container.id) == "paused"
+    return frozen
 
 
 async def _undo_start(context: Context, container: Container) -> None:

@@ -20,6 +20,8 @@ _ROOT = Path("/sys/fs/cgroup")
 # killed while it writes to a busy disk dies when that is done.
 _BUSY_SECONDS = 20.0
 _PAUSE = 0.001
+# What the freezer says of processes that are not paused: v2, v1.
+_RUNNING = ("0", "THAWED")
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,16 @@ def kill(cgroup: str) -> None:
         if time.monotonic() > limit:
             raise OSError(errno.EBUSY, f"processes {sorted(pids)} survive SIGKILL", cgroup)
         time.sleep(_PAUSE)
+
+
+def is_frozen(cgroup: str) -> bool | None:
+    """Whether its processes are paused; None where no freezer tells (`cgroup` has none)."""
+    folder = layout().folder("freezer", cgroup)
+    name = "cgroup.freeze" if layout().version == 2 else "freezer.state"
+    try:
+        return None if folder is None else (folder / name).read_text().strip() not in _RUNNING
+    except FileNotFoundError:
+        return None
 
 
 def _thaw(cgroup: str) -> None:

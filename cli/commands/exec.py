@@ -53,11 +53,11 @@ def _ended(app: App, path: str) -> int:
     import time
 
     limit = time.monotonic() + 1  # the end of the process may come a moment after its output's
-    while (found := app.client.get(f"{path}/json"))["Running"]:
+    while (found := app.client.get(f"{path}/json")).get("Running"):
         if time.monotonic() > limit:
             raise UnreachableError("the connection to the engine was lost; the command runs on")
         time.sleep(0.05)
-    return int(found["ExitCode"] or 0)
+    return int(found.get("ExitCode") or 0)
 
 
 def _config(parsed: Parsed, form: Streams) -> Json:
