@@ -162,18 +162,26 @@ PEERS: dict[str, tuple[Path | None, str]] = {
 }
 
 
-def first_paint(host: str, rounds: int) -> dict[str, list[float]]:
-    """Seconds from exec to the first container's row, with its state, of each in turn."""
+def first_paint(host: str, rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    """Seconds from exec to the first container's row with its state, of each in turn; and to the
+    paint of what the key does that was typed at once, of ours: lazydocker may drop it."""
     times: dict[str, list[float]] = {name: [] for name in PEERS}
+    answered = []
     for number in range(rounds + 1):  # the first fills the caches
         for name, (program, row) in PEERS.items():
             shown = Screen(host, program)
+            if not program:
+                shown.send("j")
             shown.until(row)
             taken = time.perf_counter() - shown.began
+            if not program:
+                shown.until(" 2 of 50")
+            if number and not program:
+                answered.append(time.perf_counter() - shown.began)
             shown.quit()
             if number:
                 times[name].append(taken)
-    return times
+    return times, answered
 
 
 def beside(host: str, seconds: float) -> Iterator[str]:
@@ -280,11 +288,13 @@ def main() -> None:
     def paint() -> Iterator[str]:
         bare = statistics.median(floor(5))
         with fifty() as host:
-            times = first_paint(host, 12 // third)
+            times, answers = first_paint(host, 12 // third)
             lines = list(beside(host, 15 / third))
         for name, taken in times.items():
             shown = f"median {statistics.median(taken):.2f} s, best {min(taken):.2f} s"
             yield f"| first useful paint, 50 real containers, {name} | {shown} | 0.5 s |"
+        shown = f"median {statistics.median(answers):.2f} s, best {min(answers):.2f} s"
+        yield f"| key typed at once answered, likewise, bay | {shown} | |"
         yield from lines
         yield f"| `import textual.app` alone | {bare:.2f} s | |"
 

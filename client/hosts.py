@@ -36,6 +36,11 @@ class Host(NamedTuple):
     # The engine's own default socket: the only one a client may start an engine for.
     local: bool = False
 
+    @property
+    def shown(self) -> str:
+        """As the screen's header has it: the socket's path, or where it is."""
+        return self.path if self.kind == "unix" else str(self)
+
     def __str__(self) -> str:
         if self.kind == "unix":
             return f"unix://{self.path}"

@@ -280,10 +280,13 @@ _PATHS: tuple[tuple[str, Shape], ...] = (
     ("/bay/containers/[^/]+/snapshots", many(_SNAPSHOT)),
     ("/bay/containers/[^/]+/snapshots/[^/]+/changes", _PREVIEW),
 )
-_KNOWN = tuple((re.compile(pattern), shape) for pattern, shape in reversed(_PATHS))
+_PLAIN = dict(_PATHS)
 
 
 @functools.lru_cache(1024)
 def shape_of(path: str) -> Shape:
     """What the answers of `path` (without a query) must be like."""
-    return next((shape for known, shape in _KNOWN if known.fullmatch(path)), anything)
+    plain = _PLAIN.get(path)  # as it stands there: without making patterns of all others
+    if plain is not None:
+        return plain
+    return next((shape for one, shape in reversed(_PATHS) if re.fullmatch(one, path)), anything)

@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
@@ -19,8 +18,9 @@ from textual.command import CommandPalette
 from textual.screen import Screen
 
 from ..client.hosts import Host
-from . import hostinfo, memory, settings, theme
+from . import hostinfo, memory, settings, theme, tones
 from .ahead import Ahead
+from .arranged import HEIGHTS, WIDTHS
 from .dialing import Dialer
 from .hostinfo import Figures
 from .keyqueue import KeyQueue
@@ -30,6 +30,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .fleet import Named, Place
+    from .prelude import Prelude
 
 
 SETTLED = 4.0  # seconds after the start in which nothing is collected
@@ -44,8 +45,8 @@ class BayApp(KeyQueue, inherit_bindings=False):
 
     CSS_PATH = "app.tcss"
     TITLE = "Bayplan"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (170, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-normal"), (50, "-tall")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     COMMANDS = set()  # the main screen brings its own; Textual's type is a class's
     BINDINGS = [Binding("f10", "command_palette", "Commands", show=False)]
 
@@ -60,20 +61,30 @@ class BayApp(KeyQueue, inherit_bindings=False):
         chosen: Settings | None = None,
         kept: Memory | None = None,
         places: Sequence[Place] = (),
+        prelude: Prelude | None = None,
     ) -> None:
         # Textual chooses here, before it knows our theme, how it drops the colours: with its other
         # way the terminal's default colours both become black.
-        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        options: dict[str, Any] = {"ansi_color": True if "NO_COLOR" in os.environ else None}
+        self._prelude = prelude
+        if prelude is not None:
+            from .driver import driver_after
+
+            options["driver_class"] = driver_after(prelude)
+        super().__init__(**options)
+        if prelude is not None and prelude.painted:
+            self.painter.know(prelude.lines)
+            self.veiled = True
         for one in theme.THEMES:
             self.register_theme(one)
         chosen = chosen or Settings()
         self.kept = kept or Memory(None)
-        problem = theme.unknown(chosen.theme)
+        problem = tones.unknown(chosen.theme)
         if problem:
-            chosen = replace(chosen, problems=(*chosen.problems, problem))
+            chosen = chosen._replace(problems=(*chosen.problems, problem))
         self.settings = chosen
         wanted = theme_name or chosen.theme or self.kept.recall().theme
-        self.theme = theme.choose(os.environ, wanted)
+        self.theme = tones.choose(os.environ, wanted)
         if chosen.ascii_only:
             from .ascii import Ascii
 
@@ -99,6 +110,8 @@ class BayApp(KeyQueue, inherit_bindings=False):
         if not self.is_headless:
             self.set_timer(SETTLED, settle)
             sys.setswitchinterval(SWITCH)
+            if self._prelude is not None:
+                self._prelude.let_go()
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
 
     def _end(self) -> None:
@@ -185,26 +198,27 @@ def wrap_copy(text: str, environment: os._Environ[str] | dict[str, str]) -> str:
 
 def run(
     host: Host,
-    read_only: bool = False,
     others: Sequence[Named] = (),
     chosen: Settings | None = None,
     ahead: Ahead | None = None,
+    prelude: Prelude | None = None,
 ) -> int:
     """Run the app against the engine at `host`; the exit code of the process.
 
     `others` are all hosts of a screen of several. `chosen` are the settings, if read already,
-    `ahead` what the engine was asked meanwhile.
+    `ahead` what the engine was asked meanwhile, `prelude` has the terminal until now.
     """
     chosen = chosen or settings.load(settings.path(os.environ))
-    if read_only:
-        chosen = replace(chosen, read_only=True)
     file = memory.path(os.environ) if chosen.restore else None
     places: Sequence[Place] = ()
     if len(others) > 1:
         from .fleet import named
 
         places = named(others)
-    app = BayApp(Dialer(host), chosen=chosen, kept=Memory(file), places=places)
+    more: dict[str, Any] = {"prelude": prelude} if prelude is not None else {}
+    if prelude is not None and (figures := prelude.figures) is not None:
+        more["read_host"] = hostinfo.beginning_with(figures)
+    app = BayApp(Dialer(host), chosen=chosen, kept=Memory(file), places=places, **more)
     app.main.ahead = ahead
     try:
         app.run(mouse=chosen.mouse)
@@ -212,6 +226,8 @@ def run(
     except Exception as raised:  # whatever it is, the user gets a sentence
         error = raised
     if error is not None:
+        if prelude is not None:
+            prelude.end()
         from . import crash
 
         print(crash.sentence(error, crash.keep(error, os.environ)), file=sys.stderr)

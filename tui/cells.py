@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Tone = Literal[
     "", "dim", "bright", "good", "warn", "bad", "idle", "accent", "line", "spark", "spark2"
@@ -18,8 +17,7 @@ def cell(text: str, tone: Tone = "") -> Cell:
     return ((text, tone),)
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One column of a list.
 
     `least` and `most` bound its width in columns; `rank` says in what order columns are given up
@@ -59,8 +57,7 @@ class LazyCells(dict[str, Cell]):
         return self[key]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of a list: what it stands for, its cells by column key, and what sorting reads."""
 
     id: str
@@ -68,7 +65,7 @@ class Row:
     sort: dict[str, Any]
     text: str = ""
     quiet: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
 def fit(columns: Sequence[Column], width: int, gap: int = 1) -> list[tuple[Column, int]]:
@@ -111,3 +108,31 @@ def clip(spans: Cell, width: int, right: bool = False) -> Cell:
         left -= len(text)
     last = out[-1][1] if out else ""
     return (*out, ("…", last)) if width > 0 else ()
+
+
+def heading(
+    layout: Sequence[tuple[Column, int]], sorted_by: str, backwards: bool
+) -> list[tuple[str, bool]]:
+    """The header above rows: texts, and whether each is that of the column they are sorted by."""
+    parts: list[tuple[str, bool]] = [("  ", False)]
+    for column, wide in layout:
+        title = column.title
+        ours = column.key == sorted_by
+        if ours:
+            title += "▴" if backwards else "▾"
+        title = title[:wide]
+        padded = title.rjust(wide) if column.right else title.ljust(wide)
+        parts += [(padded, ours), (" ", False)]
+    return parts
+
+
+def written(row: Row, layout: Sequence[tuple[Column, int]], here: bool, marked: bool) -> list[Span]:
+    """A row in these columns; `here` says that the cursor of the worked-in list is on it."""
+    spans: list[Span] = [("▌" if here else " ", "accent"), ("+" if marked else " ", "warn")]
+    cells = row.cells
+    for column, wide in layout:
+        content: Cell = cells[column.key]
+        if column.key.endswith("_line"):
+            content = tuple((text[-wide:], tone) for text, tone in content)
+        spans += [*clip(content, wide, column.right), (" ", "")]
+    return spans

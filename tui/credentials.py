@@ -18,7 +18,7 @@ def header(reference: str, environment: Mapping[str, str] = os.environ) -> str:
     Docker wants the header of a push even when there is nothing to say in it. Blocks while a
     credential helper is asked; raises BayError when it fails.
     """
-    ours = settings.path(environment).with_name("config.json")
+    ours = Path(settings.path(environment)).with_name("config.json")
     known = [_read(ours), _read(Path(docker_folder(environment), "config.json"))]
     return encode(find(known, registry_of(reference)))
 

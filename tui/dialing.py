@@ -29,7 +29,7 @@ class Dialer:
     @property
     def name(self) -> str:
         """How the header calls the engine: the socket's path, or where it is."""
-        return self.host.path if self.host.kind == "unix" else str(self.host)
+        return self.host.shown
 
     @property
     def can_start(self) -> bool:

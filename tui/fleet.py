@@ -130,7 +130,7 @@ class Station:
         row.sort["host"] = (self.name, str(row.sort.get("name", "")))
         labels = {**row.labels, HOST: self.name}
         words = f"{row.text} {self.name.lower()}"
-        return replace(row, id=self.mark(row.id), cells=cells, text=words, labels=labels)
+        return row._replace(id=self.mark(row.id), cells=cells, text=words, labels=labels)
 
     def _since(self) -> Cell:
         """The host's cell in a row that is only remembered: since when."""

@@ -7,6 +7,7 @@ from textual.screen import Screen
 
 from .compositing import NarrowCompositor
 from .keyqueue import KeyQueue
+from .later import Later
 
 
 class Framed(Screen[None]):
@@ -29,6 +30,11 @@ class Framed(Screen[None]):
         """What is drawn: nothing in the middle of a key, whose frame comes at its end."""
         if isinstance(self.app, KeyQueue) and self.app.holds_frames:
             event.prevent_default()
+
+    def lift_veil(self) -> None:
+        """Paint from when all stands, where the terminal shows the first frame already."""
+        if isinstance(self.app, KeyQueue) and self.app.veiled:
+            self.run_worker(Later(self.app.unveil), group="veil")
 
     async def after_keys(self) -> None:
         """Give way to the keyboard."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import spark, text
 from .cells import Span, Tone, clip
@@ -39,8 +39,7 @@ def graph(
     return lines
 
 
-@dataclass(frozen=True)
-class _Metric:
+class _Metric(NamedTuple):
     """One graph of the panel: its title, its values, the least top of its axis, its labels."""
 
     title: list[Span]

@@ -1,4 +1,4 @@
-"""Figures of the machine the screen runs on, by psutil.
+"""Figures of the machine the screen runs on, from proc(5): psutil is slow to import.
 
 No machine stands quite still. What is shown stays as it is while what is measured is near it: a
 screen that is left open on a host at rest writes nothing to its terminal.
@@ -7,16 +7,13 @@ screen that is left open on a host at rest writes nothing to its terminal.
 from __future__ import annotations
 
 import os
-import socket
+from _socket import gethostname
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
-
-import psutil
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(NamedTuple):
     """The host at one moment: CPU in percent of all CPUs, memory in bytes, load of 1, 5, 15 min."""
 
     name: str
@@ -31,38 +28,85 @@ class Figures:
     tx: int
 
 
+_busy = (0, 0)  # of the last reading: what the CPUs were busy with, and all their time, in ticks
+
+
 def read() -> Figures:
     """Measure now; the CPU share is since the last call, 0 at the first."""
-    memory = psutil.virtual_memory()
-    disk = psutil.disk_usage("/")
-    network = psutil.net_io_counters()
+    memory = _memory()
+    total = memory.get("MemTotal", 0)
+    available = min(total, memory.get("MemAvailable", memory.get("MemFree", 0)))
+    disk = os.statvfs("/")
+    rx, tx = _network()
     return Figures(
-        name=socket.gethostname(),
-        cpus=psutil.cpu_count() or 1,
-        cpu=psutil.cpu_percent(),
-        memory_used=memory.total - memory.available,
-        memory_total=memory.total,
+        name=gethostname(),
+        cpus=os.cpu_count() or 1,
+        cpu=_cpu(),
+        memory_used=total - available,
+        memory_total=total,
         load=os.getloadavg(),
-        disk_used=disk.used,
-        disk_total=disk.total,
-        rx=network.bytes_recv if network else 0,
-        tx=network.bytes_sent if network else 0,
+        disk_used=(disk.f_blocks - disk.f_bfree) * disk.f_frsize,
+        disk_total=disk.f_blocks * disk.f_frsize,
+        rx=rx,
+        tx=tx,
     )
+
+
+def beginning_with(first: Figures) -> Callable[[], Figures]:
+    """A `read` whose first answer is `first`, which was just measured."""
+    given = [first]
+
+    def measured() -> Figures:
+        return given.pop() if given else read()
+
+    return measured
+
+
+def _lines(path: str) -> list[bytes]:
+    with open(path, "rb") as file:
+        return file.read().splitlines()
+
+
+def _memory() -> dict[str, int]:
+    """The lines of /proc/meminfo in bytes."""
+    words = (line.split() for line in _lines("/proc/meminfo"))
+    return {one[0].decode().rstrip(":"): int(one[1]) * 1024 for one in words if len(one) > 1}
+
+
+def _cpu() -> float:
+    """The share of all CPUs that was busy since the last call, in percent."""
+    global _busy
+    # user nice system idle iowait irq softirq steal; what guests used is in the first two.
+    ticks = [int(word) for word in _lines("/proc/stat")[0].split()[1:9]]
+    before, whole = _busy, sum(ticks)
+    _busy = (whole - ticks[3] - ticks[4], whole)
+    passed = whole - before[1]
+    if not before[1] or passed <= 0:
+        return 0.0
+    return min(100.0, max(0.0, 100 * (_busy[0] - before[0]) / passed))
+
+
+def _network() -> tuple[int, int]:
+    """The bytes that all links have received and sent."""
+    rx = tx = 0
+    for line in _lines("/proc/net/dev")[2:]:
+        words = line.rpartition(b":")[2].split()
+        rx, tx = rx + int(words[0]), tx + int(words[8])
+    return rx, tx
 
 
 REST = 2048  # bytes per second that pass on a host where nothing happens: shown as none
 
 
-@dataclass
 class HostHistory:
     """The last figures and the series the header draws, each steady while little changes."""
 
-    now: Figures | None = None
-    cpu: deque[float] = field(default_factory=lambda: deque(maxlen=600))
-    memory: deque[float] = field(default_factory=lambda: deque(maxlen=600))
-    rx: float = 0
-    tx: float = 0
-    _counted: tuple[int, int] = (0, 0)
+    def __init__(self) -> None:
+        self.now: Figures | None = None
+        self.cpu: deque[float] = deque(maxlen=600)
+        self.memory: deque[float] = deque(maxlen=600)
+        self.rx = self.tx = 0.0
+        self._counted = (0, 0)
 
     def add(self, figures: Figures, passed: float) -> None:
         """Take new figures, measured `passed` seconds after the last ones."""
@@ -71,8 +115,7 @@ class HostHistory:
             if passed > 0:
                 self.rx = _rate(self.rx, (counted[0] - self._counted[0]) / passed)
                 self.tx = _rate(self.tx, (counted[1] - self._counted[1]) / passed)
-            figures = replace(
-                figures,
+            figures = figures._replace(
                 cpu=_steady(before.cpu, figures.cpu, 2.5),
                 memory_used=_steady(
                     before.memory_used, figures.memory_used, figures.memory_total / 200

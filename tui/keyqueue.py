@@ -24,6 +24,7 @@ from .painting import Narrow
 PATIENCE = 1.0  # seconds for a key to be done with; after that the next one goes on
 CALM = 2  # looks in a row at which nothing is under way
 HOLD = 0.012  # seconds for a key's frame to be one; after that what there is is painted
+VEIL = 0.3  # seconds for the screen to stand, before it is shown over the first frame
 FRAME = 1 / 60  # seconds between two frames of keys typed faster than they are painted
 
 
@@ -78,6 +79,7 @@ class KeyQueue(Narrow):
                 now = asyncio.get_running_loop().time()
                 if not self._waiting or now - self._painted > FRAME:
                     self._painted = now
+                    self._lift_veil()
                     self._paint()
                 if not self._waiting:
                     break
@@ -98,6 +100,25 @@ class KeyQueue(Narrow):
                 self._paint()
             looks += 1
             calm = calm + 1 if self._is_done() else 0
+
+    async def unveil(self) -> None:
+        """Show the screen once it stands: the first frame stays until it is the app's own.
+
+        Textual paints while its widgets are still being mounted, given sizes and the focus.
+        """
+        loop = asyncio.get_running_loop()
+        end, calm = loop.time() + VEIL, 0
+        while self.veiled and calm < CALM and loop.time() < end and not self._exit:
+            await asyncio.sleep(0 if self._is_done() else 0.002)
+            if self.screen.focused is not None and self._is_done():
+                calm += 1
+                self._paint()  # what was changed is laid out, and tells the widgets their sizes
+        self._lift_veil()
+
+    def _lift_veil(self) -> None:
+        if self.veiled:
+            self.veiled = False
+            self.refresh()
 
     def _paint(self) -> None:
         """Paint what has changed on the screen, now."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from textual.binding import Binding
-from textual.keys import format_key
+if TYPE_CHECKING:
+    from textual.binding import Binding
 
 _ARGUMENT = re.compile(r"\('?([^')]*)'?\)")
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """`keys` in Textual's names, comma between; `shown` as the help writes them.
 
     `name` is what the config file calls it. `on` are the lists in whose menu it stands, and
@@ -47,8 +46,11 @@ class Key:
     @property
     def face(self) -> str:
         """How the key is written on the screen."""
-        face = format_key(self.keys.split(",")[0]) if self.keys else ""
-        return self.shown or face.replace("ctrl+", "^")
+        if self.shown or len(self.keys) < 2:
+            return self.shown or self.keys
+        from textual.keys import format_key  # not before the first frame, of which it is no part
+
+        return format_key(self.keys.split(",")[0]).replace("ctrl+", "^")
 
 
 # Letters: c containers, i images, n networks, v volumes, p projects; in hints also l logs, s shell,
@@ -198,7 +200,7 @@ class Keys:
         self.problems: list[str] = []
         wanted = self._checked(remap or {})
         self.table = tuple(
-            replace(key, keys=wanted[key.name], shown="") if key.name in wanted else key
+            key._replace(keys=wanted[key.name], shown="") if key.name in wanted else key
             for key in TABLE
         )
         self._warn_of_clashes(wanted)
@@ -221,6 +223,8 @@ class Keys:
 
     def bindings(self) -> list[Binding]:
         """The main screen's bindings; a key that two lists share appears once."""
+        from textual.binding import Binding
+
         seen: dict[str, Binding] = {}
         for key in (*self.table, *SHELL_KEYS):
             if key.action not in ("", "noop") and key.keys:

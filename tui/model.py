@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .cells import Row
 
 Json = dict[str, Any]
@@ -17,28 +18,30 @@ BARS = 40
 KINDS = ("containers", "images", "networks", "volumes")
 
 
-@dataclass
 class History:
-    """A container's samples of the last minutes, oldest first; counters are cumulative bytes."""
+    """A container's samples of the last minutes, oldest first; counters are cumulative bytes.
 
-    time: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    cpu: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    memory: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    rx: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    tx: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    read: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    write: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    processes: deque[float] = field(default_factory=lambda: deque(maxlen=KEEP))
-    # What the lists draw: the peaks of CPU and the last of memory, a bar each.
-    cpu_bars: deque[float] = field(default_factory=lambda: deque(maxlen=BARS))
-    memory_bars: deque[float] = field(default_factory=lambda: deque(maxlen=BARS))
-    # Seconds by which the bars are out of step: not all rows shall move in the same second.
-    phase: int = 0
-    _bar: int = 0
-    pids: int = 0
-    memory_limit: float = 0
-    _counts: tuple[float, ...] = ()
-    _counted: float = 0
+    `phase` are the seconds by which the bars are out of step: not all rows shall move at once.
+    """
+
+    def __init__(self, phase: int = 0, keep: int = KEEP) -> None:
+        self.time: deque[float] = deque(maxlen=keep)
+        self.cpu: deque[float] = deque(maxlen=keep)
+        self.memory: deque[float] = deque(maxlen=keep)
+        self.rx: deque[float] = deque(maxlen=keep)
+        self.tx: deque[float] = deque(maxlen=keep)
+        self.read: deque[float] = deque(maxlen=keep)
+        self.write: deque[float] = deque(maxlen=keep)
+        self.processes: deque[float] = deque(maxlen=keep)
+        # What the lists draw: the peaks of CPU and the last of memory, a bar each.
+        self.cpu_bars: deque[float] = deque(maxlen=BARS)
+        self.memory_bars: deque[float] = deque(maxlen=BARS)
+        self.phase = phase
+        self._bar = 0
+        self.pids = 0
+        self.memory_limit = 0.0
+        self._counts: tuple[float, ...] = ()
+        self._counted = 0.0
 
     def add(self, time: float, sample: Json) -> None:
         """Take one sample of `/bay/samples/stream`, made at `time` (seconds)."""
@@ -102,26 +105,19 @@ def _rate(before: float, now: float, passed: float) -> float:
     return (now - before) / passed if passed > 0 and now >= before else 0.0
 
 
-def history_of(identifier: str) -> History:
-    """An empty history for the container `identifier`."""
-    return History(phase=int(identifier[-2:], 16) % BAR if identifier else 0)
+def history_of(identifier: str, keep: int = KEEP) -> History:
+    """An empty history for the container `identifier`, of `keep` samples at most."""
+    return History(int(identifier[-2:], 16) % BAR if identifier else 0, keep)
 
 
 def recall(identifier: str, series: Json, keep: int = KEEP) -> History:
-    """A container's history of what the engine measured: lists by name, times in ns.
-
-    `keep` samples of it at most.
-    """
-    history = history_of(identifier)
-    if keep > KEEP:
-        for name in ("time", "cpu", "memory", "rx", "tx", "read", "write", "processes"):
-            setattr(history, name, deque(maxlen=keep))
+    """A container's history of what the engine measured: lists by name, times in ns."""
+    history = history_of(identifier, max(keep, KEEP))
     history.extend(series)
     return history
 
 
-@dataclass(frozen=True)
-class Happening:
+class Happening(NamedTuple):
     """One line of the events feed: when (seconds), what kind, what happened, to whom."""
 
     time: float
@@ -146,27 +142,27 @@ class Uses:
             self.volumes.update({str(each.get("Name")) for each in one.get("Mounts") or []})
 
 
-@dataclass
 class Model:
     """Everything the panes draw from; the feed writes it, the panes only read."""
 
-    containers: list[Json] = field(default_factory=list)
-    images: list[Json] = field(default_factory=list)
-    networks: list[Json] = field(default_factory=list)
-    volumes: list[Json] = field(default_factory=list)
-    samples: dict[str, History] = field(default_factory=dict)
-    events: deque[Happening] = field(default_factory=lambda: deque(maxlen=200))
-    info: Json = field(default_factory=dict)
-    version: Json = field(default_factory=dict)
-    link: str = "connecting"
-    trouble: str = ""
-    busy: dict[str, str] = field(default_factory=dict)
-    # Bytes on the disk by a volume's name, and of the writable layer by a container's id; as far
-    # as the engine was asked to weigh them.
-    sizes: dict[str, int] = field(default_factory=dict)
-    # The rows last made of containers, by id: of what summary, busy with what, the row.
-    drawn: dict[str, tuple[Json, str, Row]] = field(default_factory=dict)
-    _uses: Uses | None = None
+    def __init__(self, containers: Sequence[Json] = (), networks: Sequence[Json] = ()) -> None:
+        self.containers = [*containers]
+        self.images: list[Json] = []
+        self.networks = [*networks]
+        self.volumes: list[Json] = []
+        self.samples: dict[str, History] = {}
+        self.events: deque[Happening] = deque(maxlen=200)
+        self.info: Json = {}
+        self.version: Json = {}
+        self.link = "connecting"
+        self.trouble = ""
+        self.busy: dict[str, str] = {}
+        # Bytes on the disk by a volume's name, and of the writable layer by a container's id; as
+        # far as the engine was asked to weigh them.
+        self.sizes: dict[str, int] = {}
+        # The rows last made of containers, by id: of what summary, busy with what, the row.
+        self.drawn: dict[str, tuple[Json, str, Row]] = {}
+        self._uses: Uses | None = None
 
     @property
     def uses(self) -> Uses:

@@ -45,6 +45,11 @@ class Painter:
         """The terminal may show anything: write all cells the next time."""
         self._lines = []
 
+    def know(self, lines: list[list[Cell]]) -> None:
+        """The terminal shows these lines already, which fill it."""
+        self._size = (len(lines[0]), len(lines))
+        self._lines = lines
+
     def fit(self, width: int, height: int) -> None:
         """The terminal has this size; after a change nothing on it is known."""
         if (width, height) != self._size or len(self._lines) != height:
@@ -262,8 +267,11 @@ class Narrow(App[None]):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.painter = Painter()
+        self.veiled = False  # whether the terminal keeps showing what was there before
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if self.veiled:
+            return
         # What the painter has written is on the terminal: nothing may come between.
         written = self._running and not self._closed and not self._batch_count
         if (

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from . import spark, text
 from .cells import Cell, Column, Row, Tone, cell
 from .filters import PROJECT
 from .model import Json, Model, container_name
-from .verbs import Deed, Step, container
+
+if TYPE_CHECKING:
+    from .verbs import Deed, Step
 
 SERVICE = "com.docker.compose.service"
 FOLDER = "com.docker.compose.project.working_dir"
@@ -27,12 +28,12 @@ COLUMNS = (
 )
 
 
-@dataclass
 class Project:
     """One project: its containers, in the order of the API."""
 
-    name: str
-    members: list[Json] = field(default_factory=list)
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.members: list[Json] = []
 
     @property
     def ids(self) -> list[str]:
@@ -123,6 +124,10 @@ def deed(verb: str, project: Project, model: Model) -> Deed | None:
     """
     if verb == "remove":
         return _down(project, model)
+    import shlex  # what is done to them comes after the first frame
+
+    from .verbs import Deed, container
+
     members = project.members
     if verb == "toggle":
         # Anything that is down is brought up first: a project half up is wanted up.
@@ -165,6 +170,10 @@ def order(members: list[Json]) -> dict[str, int]:
 
 
 def _down(project: Project, model: Model) -> Deed:
+    import shlex
+
+    from .verbs import Deed, Step
+
     stages = order(project.members)
     last = max(stages.values(), default=0) + 1
     steps = [

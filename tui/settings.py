@@ -7,11 +7,11 @@ a file must not keep anybody from his containers.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What is asked about before it is done; the others can be, by the names in `CONFIRMABLE`.
 CONFIRMED = frozenset({"remove", "kill", "down", "roll back"})
@@ -24,8 +24,7 @@ _SWITCHES = {
 }
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """`theme` "" lets the terminal decide; `keys` maps an action's name to its keys.
 
     `hosts` are addresses and names of contexts, shown where no other host is given.
@@ -38,27 +37,30 @@ class Settings:
     slow_link: bool = False
     restore: bool = True
     confirm: frozenset[str] = CONFIRMED
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = {}
     hosts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
-def path(environment: Mapping[str, str]) -> Path:
+def path(environment: Mapping[str, str]) -> str:
     """Where the settings are: `BAY_CONFIG`, else `bay` below XDG's config folder."""
     if given := environment.get("BAY_CONFIG"):
-        return Path(given) / "config.toml"
+        return os.path.join(given, "config.toml")
     base = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return Path(base) / "bay" / "config.toml"
+    return os.path.join(base, "bay", "config.toml")
 
 
-def load(file: Path) -> Settings:
+def load(file: str | Path) -> Settings:
     """The settings in `file`; the defaults where there is none."""
     try:
-        text = file.read_text(encoding="utf-8")
+        with open(file, encoding="utf-8") as opened:
+            text = opened.read()
     except (FileNotFoundError, NotADirectoryError):
         return Settings()
     except (OSError, UnicodeDecodeError) as error:
         return Settings(problems=(f"Cannot read {file}: {error}",))
+    import tomllib  # slow, and most users have no such file
+
     try:
         return understand(tomllib.loads(text), str(file))
     except tomllib.TOMLDecodeError as error:
@@ -74,7 +76,7 @@ def understand(values: Mapping[str, Any], name: str) -> Settings:
             found.update(_one(key, value))
         except ValueError as error:
             problems.append(f"{name}: {error}")
-    return replace(Settings(), **found, problems=tuple(problems))
+    return Settings()._replace(**found, problems=tuple(problems))
 
 
 def _one(key: str, value: Any) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from .model import Json
+from .model import Json, Model, container_name
+from .text import image_name, short_id
 
 
-@dataclass(frozen=True)
-class Tab:
+class Tab(NamedTuple):
     """One tab: its names, long and short; `ours` says what of it only Bayplan's engine can do.
 
     With an `ours` the tab is shown grey on other engines, and says why when it is turned to.
@@ -76,6 +76,30 @@ def refusal(tab: str, version: Json) -> str:
     if not lack or is_ours(version):
         return ""
     return f"{engine_name(version)} cannot {lack}; Bayplan's own engine can."
+
+
+def title(kind: str, tab: str, width: int, version: Json) -> str:
+    """The tabs of `kind` in a border of `width` columns, in markup; `tab` is the one shown."""
+    words = []
+    for name, word in fit(TABS[kind], tab, max(10, width)):
+        if name == tab:
+            words.append(f"[b $accent]{word}[/]")
+            continue
+        tone = "$line" if refusal(name, version) else "$dim"
+        words.append(f"[@click=screen.tab('{name}')][{tone}]{word}[/][/]")
+    return " ".join(words)
+
+
+def called(kind: str, target: str, model: Model) -> str:
+    """What the border calls the row `target` of the list `kind`, in markup."""
+    if kind == "containers":
+        summary = model.container(target)
+        if summary is None:
+            return ""
+        image = image_name(str(summary.get("Image", "")))
+        return f"[$bright]{container_name(summary)}[/] · {image}"
+    identifier, _, name = target.partition(" ")
+    return name or short_id(identifier)
 
 
 def fit(names: Sequence[str], current: str, width: int) -> list[tuple[str, str]]:

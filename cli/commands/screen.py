@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+from typing import TYPE_CHECKING
 
 from ...client.hosts import Host, default_host
 from ...host.errors import BayError, UnsupportedError
 from ..app import App
+
+if TYPE_CHECKING:
+    from ...tui.prelude import Prelude
+    from ...tui.settings import Settings
 
 
 def open_screen(app: App) -> int:
@@ -25,19 +30,33 @@ def open_screen(app: App) -> int:
 
     chosen = settings.load(settings.path(os.environ))
     hosts = _hosts(app, chosen.hosts)
-    read_only = bool(app.options["read-only"])
-    ahead = None
-    if len(hosts) < 2:
-        if hosts:
-            app.host = hosts[0][2]
-        # The engine is started, if need be, before the screen covers what there is to say of it.
-        app.client.get("/_ping")
-        from ...tui.ahead import Ahead
+    if app.options["read-only"]:
+        chosen = chosen._replace(read_only=True)
+    if len(hosts) > 1:
+        from ...tui.app import run
 
-        ahead = Ahead(app.client.get)
+        return run(hosts[0][2], hosts, chosen)
+    if hosts:
+        app.host = hosts[0][2]
+    if app.host.kind == "ssh":  # which may ask for a password
+        return _open(app, chosen, None)
+    from ...tui.prelude import Prelude
+
+    with Prelude() as prelude:
+        return _open(app, chosen, prelude)
+
+
+def _open(app: App, chosen: Settings, prelude: Prelude | None) -> int:
+    # The engine is started, if need be, before the screen covers what there is to say of it.
+    app.client.get("/_ping")
+    from ...tui.ahead import Ahead
+
+    ahead = Ahead(app.client.get)
+    if prelude is not None:
+        prelude.paint(ahead, chosen, app.host.shown)
     from ...tui.app import run
 
-    return run(hosts[0][2] if hosts else app.host, read_only, hosts, chosen, ahead)
+    return run(app.host, (), chosen, ahead, prelude)
 
 
 def _hosts(app: App, by_default: tuple[str, ...]) -> list[tuple[str, str, Host]]:

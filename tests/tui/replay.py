@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -75,7 +76,8 @@ class Replay:
             writer.close()
 
     def _answer(self, method: str, path: str) -> tuple[int, bytes]:
-        if path == "/bay/samples/stream":
+        path = re.sub(r"^/v[0-9.]+(?=/)", "", path)
+        if path in ("/bay/samples/stream", "/_ping"):
             return 200, b""
         entry = self.replies.get(path) if method == "GET" else None
         if entry is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bayplan.client.hosts import parse_host
-from bayplan.tui import theme
+from bayplan.tui import theme, tones
 from bayplan.tui.app import BayApp
 from bayplan.tui.dialing import Dialer
 
@@ -34,4 +34,4 @@ async def test_every_theme_paints_without_an_engine(
     ],
 )
 def test_the_theme_follows_the_terminal(environment: dict[str, str], chosen: str) -> None:
-    assert theme.choose(environment) == chosen
+    assert tones.choose(environment) == chosen

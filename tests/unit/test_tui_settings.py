@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bayplan.tui import settings, theme
+from bayplan.tui import settings, tones
 from bayplan.tui.app import wrap_copy
 from bayplan.tui.credentials import header
 from bayplan.tui.keys import LETTERS, TABLE, Keys
@@ -29,7 +29,7 @@ restart = "ctrl+r"
 
 
 def test_settings_are_read(tmp_path: Path) -> None:
-    file = settings.path({"XDG_CONFIG_HOME": str(tmp_path)})
+    file = Path(settings.path({"XDG_CONFIG_HOME": str(tmp_path)}))
     assert file == tmp_path / "bay" / "config.toml"
     file.parent.mkdir()
     file.write_text(WHOLE)
@@ -148,10 +148,10 @@ def test_memory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 def test_themes_are_chosen_by_short_names_too() -> None:
-    assert theme.choose({"TERM": "xterm-256color"}, "light") == "bay-light"
-    assert theme.choose({"BAY_THEME": "ansi"}, "light") == "bay-ansi"
-    assert theme.choose({"NO_COLOR": "1"}, "") == "bay-ansi"
-    assert "solarized" in theme.unknown("solarized") and theme.unknown("contrast") == ""
+    assert tones.choose({"TERM": "xterm-256color"}, "light") == "bay-light"
+    assert tones.choose({"BAY_THEME": "ansi"}, "light") == "bay-ansi"
+    assert tones.choose({"NO_COLOR": "1"}, "") == "bay-ansi"
+    assert "solarized" in tones.unknown("solarized") and tones.unknown("contrast") == ""
 
 
 def test_a_copy_goes_through_tmux_and_screen() -> None:

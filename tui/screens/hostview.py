@@ -18,11 +18,11 @@ from ..cells import Column, Row, Span, Tone, cell, clip
 from ..graphs import Lines
 from ..hostfacts import Facts, Reader
 from ..hostinfo import HostHistory
+from ..hostwords import heat, meter
 from ..later import Later
 from ..model import Json, Model, container_name
 from ..source import Source
 from ..widgets.edges import entitle
-from ..widgets.hostline import heat, meter
 from ..widgets.table import Table
 from ..widgets.toned import Toned
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 
 from textual.markup import escape
 from textual.widgets import Static
 
-from .. import filters, projects, rows
+from .. import filters, rows
 from ..ahead import Ahead
-from ..cells import Column, Row
-from ..filters import Filter
+from ..arranged import TITLES, Arranged, Shown, lines_of, place_of
+from ..cells import Row
 from ..keys import Keys
 from ..memory import Memory
 from ..rows import LISTS
@@ -23,26 +22,11 @@ from ..widgets.shell import Shell
 from ..widgets.table import Table
 from .working import Working
 
-TITLES = {
-    "containers": "Containers",
-    "images": "Images",
-    "networks": "Networks",
-    "volumes": "Volumes",
-    "projects": "Projects",
-}
-SHORT = {"networks": "Nets", "volumes": "Vols"}
-EMPTY = {
-    "containers": "No containers. Press n to run one, 2 for the images.",
-    "images": "No images. Press p to pull one, b to build one, L to load one from a file.",
-    "networks": "No networks. Press n to create one.",
-    "volumes": "No volumes. Press n to create one.",
-    "projects": "No compose projects. What docker compose starts shows up here, as a group.",
-}
 SLOW = 3.0  # seconds between two looks at the figures on a slow link
 KEEP = 1.0  # seconds after a change until it is written down
 
 
-class Lists(Working):
+class Lists(Working, Arranged):
     """The part of the main screen that decides what the lists show."""
 
     _clock: Callable[[], float]
@@ -53,38 +37,9 @@ class Lists(Working):
 
     def _begin_lists(self) -> None:
         """Take up what was remembered."""
-        self.kind = "containers"
-        self._second = "networks"
         self._awaited = ("", "")
         self._drawn_at = 0.0
-        known = self.memory.recall()
-        self.hide_stopped = known.hide_stopped
-        self._filters = {kind: known.filters.get(kind, "") for kind in LISTS}
-        self._understood: dict[str, Filter] = {}
-        for kind in LISTS:
-            self._understood[kind] = filters.understand(self._filters[kind])
-        self._sorts = {kind: self._sorting(kind, known.sorts.get(kind)) for kind in LISTS}
-        self._columns = {kind: self._fitting(kind, known.columns.get(kind)) for kind in LISTS}
-
-    def _every_column(self, kind: str) -> Sequence[Column]:
-        """The columns a list can have."""
-        return rows.COLUMNS[kind]
-
-    def _sort_keys(self, kind: str) -> Sequence[str]:
-        """What a list can be sorted by; the first is how it starts."""
-        return rows.SORTS[kind]
-
-    def _sorting(self, kind: str, wanted: list[object] | None) -> tuple[str, bool]:
-        if wanted and len(wanted) == 2 and wanted[0] in self._sort_keys(kind):
-            return str(wanted[0]), bool(wanted[1])
-        return self._sort_keys(kind)[0], False
-
-    def _fitting(self, kind: str, wanted: list[str] | None) -> list[Column]:
-        every = self._every_column(kind)
-        chosen = [one for one in every if wanted and one.key in wanted]
-        if not chosen:
-            return [one for one in every if not one.extra]
-        return chosen if every[0] in chosen else [every[0], *chosen]
+        self._take_up(self.memory.recall())
 
     def _table(self, kind: str) -> Table:
         table = Table(self._columns[kind], empty="", widget_id=kind)
@@ -132,10 +87,7 @@ class Lists(Working):
         for kind in LISTS:
             if kind in known.rows:
                 self._returning[kind] = known.rows[kind]
-        if known.kind in LISTS:
-            self.kind = known.kind
-            if known.kind not in ("containers", "images"):
-                self._second = known.kind
+        self._go_back(known)
         self.detail.open(known.tab)
         self.set_class(known.zoomed, "-zoomed")
         if self.ahead is not None and self.ahead.fill(self.model):
@@ -169,23 +121,6 @@ class Lists(Working):
 
         return renewed
 
-    def _rows(self, kind: str) -> list[Row]:
-        """All rows of a list."""
-        fresh = self._sorts[kind][0] in rows.MOVING
-        return rows.build(kind, self.model, self._clock(), fresh)
-
-    def _built(self, kind: str) -> list[Row]:
-        """The rows of a list as they are to be shown."""
-        built = self._rows(kind)
-        if self.hide_stopped and kind in ("containers", "projects"):
-            built = [row for row in built if not row.quiet]
-        if self._filters[kind]:
-            match = self._understood[kind].match
-            built = [row for row in built if match(row.text, row.labels)]
-        key, backwards = self._sorts[kind]
-        built.sort(key=lambda row: (row.sort[key], row.id), reverse=backwards)
-        return built
-
     def _fill(self, kind: str) -> None:
         built = self._built(kind)
         table = self.table(kind)
@@ -193,11 +128,10 @@ class Lists(Working):
         table.show(built)
         wanted = self._awaited[1] if self._awaited[0] == kind else self._returning.get(kind, "")
         if wanted and built:
-            for index, row in enumerate(built):
-                if row.id.startswith(wanted):
-                    self._awaited = ("", "") if self._awaited[0] == kind else self._awaited
-                    table.go(index)
-                    break
+            place = place_of(wanted, built)
+            if place is not None:
+                self._awaited = ("", "") if self._awaited[0] == kind else self._awaited
+                table.go(place)
             self._returning.pop(kind, None)
         self._retitle(kind)
         if kind == "containers":
@@ -213,27 +147,13 @@ class Lists(Working):
             if not table.rows:
                 table.refresh()
 
-    def _why_empty(self, kind: str) -> str:
-        total = self._total(kind)
-        if total and self._filters[kind]:
-            return f"None of {total} matches {self._filters[kind]}. Press esc to show all."
-        if total and self.hide_stopped and kind in ("containers", "projects"):
-            return f"All {total} are stopped, and hidden. Press h to show them."
-        return EMPTY[kind] if self.model.link == "up" else ""
-
-    def _total(self, kind: str) -> int:
-        if kind == "projects":
-            return len({projects.name_of(one) for one in self.model.containers} - {""})
-        return len(getattr(self.model, kind))
-
     def _fit_list(self) -> None:
         """Give the containers the lines they need, where the screen has other lists to show too."""
         table = self.table("containers")
         if self.has_class("-narrow"):
             table.styles.height = None
             return
-        most = max(8, self.app.size.height * 45 // 100)
-        wanted = min(most, max(9, len(table.rows) + 4))
+        wanted = lines_of(len(table.rows), self.app.size.height)
         if table.styles.height is None or table.styles.height.value != wanted:
             table.styles.height = wanted
 
@@ -247,38 +167,15 @@ class Lists(Working):
 
     def _retitle(self, kind: str) -> None:
         table = self.table(kind)
-        shown, total = len(table.rows), self._total(kind)
-        if self.has_class("-narrow"):
-            short = self.app.size.width < 72
-            title = " ".join(self._label(one, short) for one in LISTS)
-        elif kind == self._second or kind in ("containers", "images") or self.has_class("-wide"):
-            title = self._label(kind)
-            if kind == self._second and not self.has_class("-wide"):
-                others = [one for one in LISTS[2:] if one != kind]
-                title = " ".join([title, *(self._label(one, True) for one in others)])
-        else:
-            title = self._label(kind)
-        parts = [f"{table.position + 1} of {shown}"] if shown else []
-        needle = self._filters[kind]
-        if needle:
-            tone = "$bad" if self._understood[kind].trouble else "$warn"
-            parts = [f"[{tone}]{filtered(needle)}[/] {shown} of {total}"]
-        elif self.hide_stopped and kind in ("containers", "projects"):
-            parts.append(f"[$warn]{total - shown} hidden[/]")
-        if kind == "images":
-            parts = [f"[$warn]{one.what[:30]} {one.share:.0%}[/]" for one in self.jobs] + parts
-        if table.marked:
-            parts.insert(0, f"[$warn]{len(table.marked)} marked[/]")
-        entitle(table, title, " · ".join(parts))
-
-    def _label(self, kind: str, short: bool = False) -> str:
-        number = LISTS.index(kind) + 1
-        title = SHORT.get(kind, TITLES[kind]) if short else TITLES[kind]
-        if kind == self.kind:
-            return f"[$accent]{number}[/] [b $bright]{TITLES[kind]}[/]"
-        if self.has_class("-single"):
-            return f"[@click=screen.list('{kind}')][$accent]{number}[/][/]"
-        return f"[@click=screen.list('{kind}')][$accent]{number}[/] [$dim]{title}[/][/]"
+        jobs = [f"[$warn]{one.what[:30]} {one.share:.0%}[/]" for one in self.jobs]
+        shown = Shown(
+            len(table.rows),
+            self._total(kind),
+            table.position,
+            len(table.marked),
+            tuple(jobs) if kind == "images" else (),
+        )
+        entitle(table, self._title(kind, self.app.size.width), self._subtitle(kind, shown))
 
     def weigh(self) -> None:
         """Ask for what takes how much of the disk, where a list that is seen shows it."""
@@ -381,7 +278,7 @@ class Lists(Working):
 
     def action_slow_link(self) -> None:
         """Draw the figures more rarely, or as ever again."""
-        self.settings = replace(self.settings, slow_link=not self.settings.slow_link)
+        self.settings = self.settings._replace(slow_link=not self.settings.slow_link)
         self.notify(
             "Slow link: figures every three seconds" if self.settings.slow_link else "Fast link"
         )
@@ -392,8 +289,3 @@ class Lists(Working):
         shown = {row.id for row in table.rows}
         table.mark(set() if table.marked >= shown else shown)
         self._retitle(self.kind)
-
-
-def filtered(needle: str) -> str:
-    """A filter as a border shows it, markup escaped."""
-    return "/" + needle.replace("[", "\\[")

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ...host.errors import BayError
+from ..arranged import SINGLE, TITLES
 from ..dialing import Dialer
 from ..feed import Feed
 from ..hostinfo import Figures, HostHistory
@@ -35,11 +36,10 @@ from ..widgets.rail import Events, HostPanel
 from ..widgets.table import Table
 from .help import Help
 from .jump import Jump, Target
-from .lists import TITLES, Lists
+from .lists import Lists
 from .menu import Menu
 
 HOST_PACE = 3  # measurements of the host in one drawing of them, as in a bar of the lists
-SINGLE = (60, 15)  # columns and lines below which there is one list and nothing else
 
 
 class MainScreen(Lists):
@@ -131,6 +131,7 @@ class MainScreen(Lists):
         for problem in (*self.settings.problems, *self.keys.problems):
             self.notify(problem, severity="warning", markup=False, timeout=15)
         self.run_worker(Later(self._serve), group="feed", exit_on_error=True)
+        self.lift_veil()
 
     async def _serve(self) -> None:
         """Start the engine if none runs, as every client does, then read it for good."""

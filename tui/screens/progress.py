@@ -14,9 +14,9 @@ from textual.widgets import Label
 
 from .. import text
 from ..cells import Cell, Span
+from ..hostwords import meter
 from ..jobs import Job
 from ..pulls import Transfer
-from ..widgets.hostline import meter
 from ..widgets.toned import Toned
 
 BAR = 24

@@ -11,10 +11,9 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
 from .. import tabs
-from ..model import Model, container_name
+from ..model import Model
 from ..source import Source
 from ..tabs import TABS
-from ..text import image_name, short_id
 from .edges import entitle
 from .logs import Logs
 from .pane import Pane
@@ -154,18 +153,12 @@ class Detail(Container):
 
     def retitle(self) -> None:
         """Write the tabs and the object's name into the border."""
-        room = max(10, self.size.width - 4)
-        words = []
-        for name, word in tabs.fit(TABS[self.kind], self.tab, room):
-            if name == self.tab:
-                words.append(f"[b $accent]{word}[/]")
-                continue
-            tone = "$line" if tabs.refusal(name, self._model.version) else "$dim"
-            words.append(f"[@click=screen.tab('{name}')][{tone}]{word}[/][/]")
         view = self.content
         about = view.about if isinstance(view, Pane) else ""
-        parts = (self._host and f"[$accent]{self._host}[/]", self._called(), about)
-        entitle(self, " ".join(words), " · ".join(part for part in parts if part))
+        title = tabs.title(self.kind, self.tab, self.size.width - 4, self._model.version)
+        called = tabs.called(self.kind, self.target, self._model)
+        parts = (self._host and f"[$accent]{self._host}[/]", called, about)
+        entitle(self, title, " · ".join(part for part in parts if part))
 
     def places(self) -> list[tuple[str, int]]:
         """The tabs that are seen, with the column each begins in on the screen."""
@@ -174,16 +167,6 @@ class Detail(Container):
             found.append((name, x))
             x += len(word) + 1
         return found
-
-    def _called(self) -> str:
-        if self.kind == "containers":
-            summary = self._model.container(self.target)
-            if summary is None:
-                return ""
-            image = image_name(str(summary.get("Image", "")))
-            return f"[$bright]{container_name(summary)}[/] · {image}"
-        identifier, _, name = self.target.partition(" ")
-        return name or short_id(identifier)
 
     def on_resize(self, event: Resize) -> None:
         """The tabs share another width."""

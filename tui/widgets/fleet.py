@@ -12,7 +12,8 @@ from ..cells import Span
 from ..fleet import Station
 from ..graphs import Lines
 from ..hostinfo import HostHistory
-from .hostline import HostLine, heat
+from ..hostwords import heat
+from .hostline import HostLine
 from .rail import Events, HostPanel, line
 
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from textual.geometry import Region
 from textual.strip import Strip
 
-from .. import text
 from ..cells import Span, Tone
-from ..graphs import Lines, graph
+from ..graphs import Lines
 from ..hostinfo import HostHistory
+from ..hostwords import panel
 from ..model import Happening, Model
 from .toned import Toned
 
@@ -56,17 +56,7 @@ class HostPanel(Toned):
         self.measured()
 
     def _lines(self, width: int, height: int) -> Lines:
-        now, history = self._history.now, self._history
-        if now is None:
-            return []
-        tall = (height - 1) // 2
-        cpu: list[Span] = [("cpu ", "dim"), (f"{now.cpu:.0f}%", "bright")]
-        cpu += [(f" of {now.cpus} CPUs", "dim")]
-        used, total = text.size(now.memory_used), text.size(now.memory_total)
-        memory: list[Span] = [("memory ", "dim"), (used, "bright"), (f" of {total}", "dim")]
-        top = graph(cpu, history.cpu, width, tall, 20, lambda one: f"{one:.0f}%", "spark")
-        bottom = graph(memory, history.memory, width, tall, 20, lambda one: f"{one:.0f}%", "spark2")
-        return [*top, [], *bottom]
+        return panel(self._history, width, height)
 
     def render_line(self, y: int) -> Strip:
         """Draw line `y`."""

@@ -16,7 +16,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from ..cells import Cell, Column, Row, clip, fit
+from ..cells import Column, Row, fit, heading, written
 from .toned import Toned
 
 
@@ -323,15 +323,8 @@ class Table(Toned, can_focus=True):
     def _header(self, width: int) -> Strip:
         style = self.style_of("", "table--header")
         strong = style + self.style_of("accent").without_color + Style(bold=True)
-        segments = [Segment("  ", style)]
-        for column, wide in self._layout_columns():
-            title = column.title
-            ours = column.key == self.sorted_by
-            if ours:
-                title += "▴" if self.reversed else "▾"
-            title = title[:wide]
-            padded = title.rjust(wide) if column.right else title.ljust(wide)
-            segments += [Segment(padded, strong if ours else style), Segment(" ", style)]
+        parts = heading(self._layout_columns(), self.sorted_by, self.reversed)
+        segments = [Segment(text, strong if ours else style) for text, ours in parts]
         return Strip(segments).adjust_cell_length(width, style)
 
     def _row(self, row: Row, current: bool, width: int) -> Strip:
@@ -342,24 +335,16 @@ class Table(Toned, can_focus=True):
         # With the terminal's sixteen colours the cursor is reverse: one bar, not a patchwork.
         flat = current and self.has_focus and self.app.native_ansi_color
         marked = row.id in self.marked
-        edge = "▌" if current and self.has_focus else " "
+        here = current and self.has_focus
         layout = self._layout_columns()
         known = self._strips.get(row.id)
-        kind = (base, flat, edge, marked, width)
+        kind = (base, flat, here, marked, width)
         if known is not None and known[0] is row and known[1] == kind and known[2] is layout:
             return known[3]
+        spans = written(row, layout, here, marked)
         segments = [
-            Segment(edge, self.style_of("" if flat else "accent", base)),
-            Segment("+" if marked else " ", self.style_of("" if flat else "warn", base)),
+            Segment(text, self.style_of("" if flat else tone, base)) for text, tone in spans
         ]
-        cells = row.cells
-        for column, wide in layout:
-            content: Cell = cells[column.key]
-            if column.key.endswith("_line"):
-                content = tuple((text[-wide:], tone) for text, tone in content)
-            for text, tone in clip(content, wide, column.right):
-                segments.append(Segment(text, self.style_of("" if flat else tone, base)))
-            segments.append(Segment(" ", plain))
         strip = Strip(segments).adjust_cell_length(width, plain)
         self._strips[row.id] = (row, kind, layout, strip)
         return strip
