@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
 from ..core.build.request import BuildFailedError
 from ..core.types import Json
-from ..host.errors import BayError
+from ..host.errors import BayError, NoSpaceError, sentence
 from .replies import Stream
+from .shortage import told
 
 if TYPE_CHECKING:
     from .call import Call
+
+log = logging.getLogger("bay.api")
 
 T = TypeVar("T")
 Report = Callable[[Json], None]
@@ -96,10 +102,11 @@ async def with_progress(
         final = last(working.result())
         if final is not None:
             await stream.send(final)
-    except BayError as error:
-        if not stream.response.prepared:
+    except Exception as error:  # the border: a stream that has begun ends with a sentence
+        of_work = working.done() and not working.cancelled() and working.exception() is error
+        if not of_work or not stream.response.prepared:
             raise
-        await stream.send(failure(error))
+        await stream.send(failure(border(error, call.request.path), call.engine.options.root))
     finally:
         for task in (working, sending):
             task.cancel()
@@ -108,11 +115,22 @@ async def with_progress(
     return stream.response
 
 
-def failure(error: BayError) -> Json:
+def border(error: Exception, path: str) -> BayError:
+    """The error that goes out for any: a sentence, and no more of what only the log is to have."""
+    if isinstance(error, BayError):
+        return error
+    if isinstance(error, OSError):
+        log.warning("%s: %s", path, error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return (NoSpaceError if full else BayError)(sentence(error))
+    log.error("%s", path, exc_info=error)
+    kind = type(error).__name__
+    return BayError(f"internal error ({kind}); the engine's log has the details")
+
+
+def failure(error: BayError, root: Path) -> Json:
     """An error as a message of the stream (moby, jsonmessage)."""
     # Of a build, Docker's clients end with the code of the step's command.
     code = error.code if isinstance(error, BuildFailedError) else error.status
-    return {
-        "errorDetail": {"code": code, "message": error.message},
-        "error": error.message,
-    }
+    message = told(error, root)
+    return {"errorDetail": {"code": code, "message": message}, "error": message}

@@ -22,6 +22,7 @@ from . import connection, replies, versions
 from .call import Call
 from .hijack import Hijacked
 from .router import Route, clean_path, router, split_version
+from .shortage import told
 
 if TYPE_CHECKING:
     from ..core.engine import Engine
@@ -143,7 +144,7 @@ class Server:
             if error.status == 500:
                 log.warning("%s %s: %s", request.method, request.path, error)
             await _take_rest(request)
-            return replies.failure(error.message, error.status)
+            return replies.failure(told(error, self.engine.options.root), error.status)
         except web.RequestPayloadError as error:
             return replies.failure(f"the request's body was cut short: {error}", 400)
         except web.HTTPException as error:  # aiohttp's own: a body over its limit
@@ -154,7 +155,8 @@ class Server:
                 return Hijacked()
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 log.warning("%s %s: %s", request.method, request.path, error)
-                return replies.failure(sentence(error), NoSpaceError.status)
+                full = NoSpaceError(sentence(error))
+                return replies.failure(told(full, self.engine.options.root), full.status)
             log.exception("%s %s", request.method, request.path)
             return replies.failure(f"{request.method} {request.path}: {sentence(error)}", 500)
         except Exception as error:  # the border: only a sentence goes out

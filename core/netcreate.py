@@ -42,8 +42,11 @@ def build(state: NetState, options: Options, body: Json, host: Netlink) -> Netwo
     it has some.
     """
     name = str(body.get("Name") or "").strip()
-    if not name or "/" in name:
-        raise InvalidError(f"invalid network name: {name!r}: a name has no slashes")
+    # Docker takes all but nothing; a terminal that lists it would obey what is no letter.
+    if not name or "/" in name or not name.isprintable():
+        raise InvalidError(
+            f"invalid network name: {name!r}: a name has no slashes and no control characters"
+        )
     if name in (*PREDEFINED, "default"):
         raise ForbiddenError(f"operation is not permitted on predefined {name} network")
     if state.has(name):

@@ -35,7 +35,8 @@ class Database:
         self._after: list[Callable[[], None]] = []
         self._undo: list[Callable[[], None]] = []
         _close_to_others(path)
-        with _explained():
+        self._path = path
+        with _explained(path):
             self._connection = apsw.Connection(str(path))
         self._connection.set_busy_timeout(30_000)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
@@ -48,7 +49,7 @@ class Database:
 
     def execute(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
         """Run one statement with `?` parameters; its rows."""
-        with self._lock, _explained():
+        with self._lock, _explained(self._path):
             return list(self._connection.execute(sql, args))
 
     @contextlib.contextmanager
@@ -59,12 +60,12 @@ class Database:
             behind, undone = len(self._after), len(self._undo)
             committed: list[Callable[[], None]] = []
             mark = f"level{self._depth}"
-            with _explained():
+            with _explained(self._path):
                 self._connection.execute("BEGIN IMMEDIATE" if outer else f"SAVEPOINT {mark}")
             self._depth += 1
             try:
                 yield
-                with _explained():
+                with _explained(self._path):
                     self._connection.execute("COMMIT" if outer else f"RELEASE {mark}")
                 if outer:
                     committed, self._after, self._undo = self._after, [], []
@@ -124,7 +125,7 @@ class Database:
             if done == len(steps):
                 return
             for step in steps[done:]:
-                with _explained():
+                with _explained(self._path):
                     self._connection.execute(step)
             self.execute("INSERT OR REPLACE INTO versions VALUES (?,?)", owner, len(steps))
 
@@ -158,14 +159,23 @@ def _close_to_others(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def _explained(path: Path) -> Iterator[None]:
     """SQLite's failures of the disk in this project's words; mistakes in SQL stay as they are."""
     try:
         yield
     except apsw.FullError as error:
-        raise NoSpaceError("cannot write the engine's database: no space left on disk") from error
+        full = f"cannot write the engine's database: no space left on disk ({path})"
+        raise NoSpaceError(full) from error
     except (
         *(apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError),
         *(apsw.CantOpenError, apsw.BusyError, apsw.PermissionsError),
     ) as error:
-        raise BayError(f"cannot use the engine's database: {error}") from error
+        # SQLite says "disk I/O error" of a disk that the kernel writes to no more.
+        reason = "its file system is read-only" if _is_read_only(path) else error
+        raise BayError(f"cannot use the engine's database {path}: {reason}") from error
+
+
+def _is_read_only(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False

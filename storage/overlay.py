@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..host import files, syscalls
-from ..host.errors import BayError
+from ..host.errors import BayError, NoSpaceError
 
 # The defaults of this kernel may differ (modprobe.d). redirect_dir and metacopy leave marks in
 # the upper directory that mean nothing without its lower ones; index refuses copied layers.
@@ -37,7 +37,7 @@ class _TooOldError(Exception):
 def mount(lowers: Sequence[Path], upper: Path, work: Path, target: Path) -> None:
     """Mount the overlay at `target`; `lowers` from the top one to the bottom one.
 
-    Raises BayError with the kernel's own words where it has any.
+    Raises BayError, NoSpaceError for one, with the kernel's own words where it has any.
     """
     folders = []
     try:
@@ -48,7 +48,9 @@ def mount(lowers: Sequence[Path], upper: Path, work: Path, target: Path) -> None
         except _TooOldError:
             _mount_by_options(folders[2:], folders[0], folders[1], target)
     except OSError as error:
-        raise BayError(f"cannot mount the layers at {target}: {error.strerror or error}") from error
+        # Overlayfs makes a folder of its own in `work`.
+        kind = NoSpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else BayError
+        raise kind(f"cannot mount the layers at {target}: {error.strerror or error}") from error
     finally:
         for fd in folders:
             os.close(fd)

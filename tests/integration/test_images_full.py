@@ -80,8 +80,16 @@ def fill(engine: EngineProcess, left: int) -> Path:
     """Leave so many bytes free, once what was removed is gone."""
     empty_trash(engine)
     ballast = engine.root.parent / "ballast"
-    with open(ballast, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, free(engine) - left))
+
+    def filled() -> bool:
+        with open(ballast, "wb") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, max(1, free(engine) - left))
+            except OSError:  # the engine has just written something itself
+                return False
+        return True
+
+    wait_until(filled, "a full disk")
     return ballast
 
 
@@ -114,6 +122,7 @@ def test_a_pull_on_a_full_disk_can_be_repeated(engine: EngineProcess, ledger: Le
         answer = engine.api("POST", f"/images/create?fromImage={reference}")
         wrong = failure(answer.body) if answer.status == 200 else answer.message
         assert "no space left" in wrong and "\n" not in wrong, wrong
+        assert str(engine.root) in wrong and wrong.endswith("`bay system prune` for one"), wrong
         assert engine.api("GET", f"/images/{reference}/json").status == 404
         ballast.unlink()
         consistent(engine)
@@ -122,6 +131,23 @@ def test_a_pull_on_a_full_disk_can_be_repeated(engine: EngineProcess, ledger: Le
     assert engine.api("DELETE", f"/images/{reference}").status == 200
     consistent(engine)
     assert before - free(engine) < MEGABYTE, "room was lost"
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_pull_is_a_sentence(
+    engine: EngineProcess, ledger: Ledger
+) -> None:
+    """The answer's status has gone by then: the stream ends with what was wrong."""
+    tar = layer("one", 1, 1000)
+    reference = ledger.add("one", config(tar), [gzip.compress(tar, 1)])
+    partial = engine.root / "blobs/partial"
+    partial.rmdir()
+    partial.touch()
+    answer = engine.api("POST", f"/images/create?fromImage={reference}")
+    wrong = failure(answer.body)
+    assert wrong.startswith(f"{partial}/sha256-") and wrong.endswith(": Not a directory"), wrong
+    partial.unlink()
+    partial.mkdir()
+    engine.pull(reference)
 
 
 def test_a_load_and_a_commit_on_a_full_disk_leave_nothing(

@@ -76,6 +76,9 @@ async def test_errors_are_dockers(harbour: Harbour) -> None:
         await networks.create({"Name": "blue", "IPAM": ipam(str(subnet.supernet(4)))})
     with pytest.raises(ForbiddenError, match="operation is not permitted on predefined host netw"):
         await networks.create({"Name": "host"})
+    for name in ("a/b", "line\nline", "\x1b[2J", " "):
+        with pytest.raises(InvalidError, match="invalid network name"):
+            await networks.create({"Name": name})
     with pytest.raises(InvalidError, match=r"invalid subnet 10\.1\.2\.3"):
         await networks.create({"Name": "blue", "IPAM": ipam("10.1.2.3")})
     maybe = {"com.docker.network.bridge.enable_icc": "maybe"}

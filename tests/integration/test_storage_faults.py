@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bayplan.api.shortage import told
 from bayplan.core import copyup
-from bayplan.host.errors import NoSpaceError
+from bayplan.host.errors import BayError, NoSpaceError
 from bayplan.host.inroot import make_folders_inside, read_inside
 from bayplan.storage import oldlinks
 from bayplan.storage.store import Store
@@ -69,6 +70,16 @@ def test_a_volume_without_room_for_its_folder_is_no_volume(store: Store, small: 
     for number in range(50):
         (small / str(number)).unlink()
     assert volumes.create("data").path.is_dir()
+
+
+def test_a_full_disk_is_named_with_what_it_lacks(small: Path) -> None:
+    """A disk may have room for bytes and none for files."""
+    full = NoSpaceError("cannot unpack: no space left")
+    assert told(full, small) == (
+        f"cannot unpack: no space left: make room on the disk of {small} (it lacks inodes: many"
+        " small files), with `bay system prune` for one"
+    )
+    assert told(BayError("else"), small) == "else"
 
 
 def test_a_volume_on_a_disk_of_its_own_can_be_removed(store: Store, small: Path) -> None:
