@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ...host.errors import BayError, InvalidError, NotFoundError
 from ..types import Json
+from .configshape import misshaped
 from .credentials import Credentials, from_auth, stored
 from .endpoints import Endpoint, Registries
 from .manifests import Descriptor, Manifest, Platform, is_digest
@@ -151,11 +152,10 @@ def _read(config: bytes, media_type: str, name: str) -> tuple[tuple[str, ...], P
         diff_ids = tuple(data["rootfs"]["diff_ids"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidError(f"{name} is no container image: it is {media_type}") from error
-    steps = data.get("history") or []
-    settings = data.get("config") or {}
-    shaped = isinstance(settings, dict) and isinstance(steps, list)
-    if not shaped or not all(isinstance(step, dict) for step in steps):
-        raise InvalidError(f"the configuration of {name} is malformed")
+    if odd := misshaped(data):
+        raise InvalidError(
+            f"the configuration of {name} is malformed: its {odd} is of a wrong kind"
+        )
     if not all(map(is_digest, diff_ids)):
         raise InvalidError(f"the configuration of {name} has malformed diff ids")
     return diff_ids, Platform.of(data)

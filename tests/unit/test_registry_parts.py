@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bayplan.core.registry import challenge, credentials
+from bayplan.core.registry.configshape import misshaped
 from bayplan.core.registry.endpoints import Registries
 from bayplan.core.registry.manifests import OCI_INDEX, Descriptor, Manifest, Platform
 from bayplan.core.registry.refusals import RateLimitedError, Refusal
@@ -46,6 +47,22 @@ def test_a_malformed_index_is_refused(manifests: object) -> None:
 def test_a_manifest_without_end_of_brackets_is_refused() -> None:
     with pytest.raises(BayError, match="no JSON"):
         Manifest.read(b"[" * 100_000, OCI_INDEX)
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"config": {"Env": ["A=b"], "Cmd": None, "Labels": {}, "StopTimeout": 3}}, ""),
+        ({"config": {"Cmd": "sh", "Entrypoint": ["a"]}, "history": [{"created_by": "x"}]}, ""),
+        ({"config": {"ExposedPorts": 5}}, "ExposedPorts"),
+        ({"config": {"StopTimeout": 1e999}}, "StopTimeout"),
+        ({"config": {"Env": [5]}}, "Env"),
+        ({"history": [{"created": 1e999}]}, "created"),
+        ({"history": ["x"]}, "history"),
+    ],
+)
+def test_a_configuration_of_wrong_kinds_is_seen(config: dict[str, object], field: str) -> None:
+    assert misshaped(config) == field
 
 
 @pytest.mark.parametrize("size", [True, -1, 1 << 63, 1.5, "1"])
