@@ -187,13 +187,16 @@ class Feed:
         try:
             # Ten minutes of a thousand containers would be a reply of 40 MB.
             seconds = KEEP if len(self.model.containers) <= MANY else RECENT
-            history = await self.source.get("/bay/samples", seconds=seconds)
+            async for identifier, series in self.source.members(
+                "/bay/samples", "containers", seconds=seconds
+            ):
+                self.model.samples[identifier] = recall(identifier, series)
+                await self.give_way()
         except BayError as error:
             if isinstance(error, UnreachableError):
                 raise
             await self._poll()
             return
-        await self._recall(history)
         self.told("samples")
         async with self.source.lines("/bay/samples/stream") as ticks:
             async for tick in ticks:
@@ -202,6 +205,7 @@ class Feed:
                     self._track(identifier).add(when, sample)
                     if count % SLICE == 0:
                         await self.give_way()
+                await self.give_way()
                 self.told("samples")
         raise UnreachableError(f"The engine at {self.source.name} stopped sending samples")
 
@@ -210,12 +214,6 @@ class Feed:
         if history is None:
             history = self.model.samples[identifier] = history_of(identifier)
         return history
-
-    async def _recall(self, reply: Json) -> None:
-        """Take what the engine measured while nobody looked."""
-        for identifier, series in (reply.get("containers") or {}).items():
-            self.model.samples[identifier] = recall(identifier, series)
-            await self.give_way()
 
     async def _poll(self) -> None:
         gate = asyncio.Semaphore(AT_ONCE)

@@ -15,6 +15,7 @@ from typing import Any
 from ..client.errors import ProtocolError, UnreachableError, from_response
 from ..host.errors import ForbiddenError
 from .answers import MisfitError, shape_of
+from .members import members
 from .source_http import READ, Head, chunks, encode, read_head
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -100,6 +101,21 @@ class Source:
         async with self.stream(method, path, query, body) as pieces:
             data = b"".join([piece async for piece in pieces])
         return self._json(path, data) if data.strip() else None
+
+    async def members(self, path: str, name: str, **query: Any) -> AsyncIterator[tuple[str, Any]]:
+        """GET `path`, and decode the members of its object `name` one by one, as each is asked for.
+
+        Errors as in `call`; a member that does not fit is left out.
+        """
+        async with self.stream("GET", path, query) as pieces:
+            data = b"".join([piece async for piece in pieces])
+        shape = shape_of(path)
+        try:
+            for key, value in members(data.decode("utf-8", "replace"), name):
+                for fit in shape({name: {key: value}})[name].values():
+                    yield key, fit
+        except (ValueError, RecursionError) as error:
+            raise self._strange(path, "is no JSON") from error
 
     def _json(self, path: str, data: bytes) -> Any:
         try:

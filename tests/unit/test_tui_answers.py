@@ -16,6 +16,7 @@ from bayplan.tui.answers import MisfitError, shape_of
 from bayplan.tui.builds import Build
 from bayplan.tui.feed import Feed
 from bayplan.tui.files import changed_node, node_of
+from bayplan.tui.members import members
 from bayplan.tui.model import Model, recall
 from bayplan.tui.pulls import Pull
 from bayplan.tui.screens.hostview import disk_use
@@ -181,3 +182,25 @@ async def test_what_is_no_engine_is_said_in_one_sentence(bytes_: bytes, words: s
             await source.get("/info")
     assert isinstance(caught.value, ProtocolError) or "status" in words or "mid-reply" in words
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_large_object_is_taken_apart_member_by_member(indent: int | None) -> None:
+    """However it is written, and up to where it is no JSON any more."""
+    known = {"a": [1, {"b": "}"}], 'c":\n': {}, "d": None}
+    text = json.dumps({"before": [{}], "wanted": known, "after": 1}, indent=indent)
+    assert dict(members(f" {text}", "wanted")) == known
+    for lacking in ({}, {"wanted": []}, {"wanted": {}}):
+        assert dict(members(json.dumps(lacking, indent=indent), "wanted")) == {}
+    came = []
+    with pytest.raises(ValueError):
+        for name, _ in members(text.partition('"d"')[0], "wanted"):
+            came.append(name)
+    assert came == ["a", 'c":\n']
+
+
+@pytest.mark.parametrize("odd", [None, "2", True, [], 1e300, -1e18])
+def test_of_many_numbers_what_is_none_is_left_out(odd: Any) -> None:
+    series = {name: [1, odd, 2.5] for name in ("time", "cpu", "memory", "rx")}
+    found = shape_of("/bay/samples")({"containers": {"x": series}})["containers"]["x"]
+    assert found == {name: [1, 2.5] for name in series}
