@@ -27,6 +27,7 @@ from .keyqueue import KeyQueue
 from .memory import Memory
 from .screens.main import MainScreen
 from .settings import Settings
+from .stylesheet import SteadySheet
 
 if TYPE_CHECKING:
     from .fleet import Named, Place
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 SETTLED = 4.0  # seconds after the start in which nothing is collected
+SWEPT = 2.0  # seconds between two looks for what has become garbage meanwhile
 SWITCH = 0.001  # seconds the threads that read keys and write frames wait for Python's lock
 
 
@@ -75,6 +77,7 @@ class BayApp(KeyQueue, inherit_bindings=False):
         if prelude is not None and prelude.painted:
             self.painter.know(prelude.lines)
             self.veiled = True
+        self.stylesheet = SteadySheet(variables=self.stylesheet._variables)
         for one in theme.THEMES:
             self.register_theme(one)
         chosen = chosen or Settings()
@@ -98,6 +101,7 @@ class BayApp(KeyQueue, inherit_bindings=False):
             "settings": chosen,
             "memory": self.kept,
         }
+        self._swept = 0
         if len(places) > 1:
             from .screens.fleet import FleetScreen
 
@@ -108,11 +112,28 @@ class BayApp(KeyQueue, inherit_bindings=False):
     def on_mount(self) -> None:
         """Who ends the program from outside gets the terminal back all the same."""
         if not self.is_headless:
-            self.set_timer(SETTLED, settle)
+            self.set_timer(SETTLED, self._settle)
             sys.setswitchinterval(SWITCH)
             if self._prelude is not None:
                 self._prelude.let_go()
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end)
+
+    def _settle(self) -> None:
+        """Collect garbage again, and leave alone what has been there from the start.
+
+        Until here it would have been looked for in what the imports made: a twelfth of their time.
+        Of a thousand containers' histories each full collection took a tenth of a second, in
+        mid-key, one of the youngest 5 to 8 ms: those are collected while nobody types.
+        """
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
+        gc.enable()
+        self.set_interval(SWEPT, self._sweep)
+
+    def _sweep(self) -> None:
+        if self._typist is None:
+            self._swept += 1
+            gc.collect(0 if self._swept % 20 else 1)
 
     def _end(self) -> None:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)  # a second one ends it
@@ -167,17 +188,6 @@ class BayApp(KeyQueue, inherit_bindings=False):
     def on_unmount(self) -> None:
         """The end, by whatever cause: what was not written yet is."""
         self.kept.keep()
-
-
-def settle() -> None:
-    """Collect garbage again, and leave alone what has been there from the start.
-
-    Until here it would have been looked for in what the imports made: a twelfth of their time. Of a
-    thousand containers' histories each full collection took a tenth of a second, in mid-key.
-    """
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    gc.enable()
 
 
 def wrap_copy(text: str, environment: os._Environ[str] | dict[str, str]) -> str:

@@ -93,7 +93,7 @@ def fit(columns: Sequence[Column], width: int, gap: int = 1) -> list[tuple[Colum
 
 def clip(spans: Cell, width: int, right: bool = False) -> Cell:
     """Spans padded or cut to exactly `width` columns, a cut shown by `…`."""
-    length = sum(len(text) for text, _ in spans)
+    length = sum([_columns(text) for text, _ in spans])
     if length == width:
         return spans
     if length < width:
@@ -104,8 +104,9 @@ def clip(spans: Cell, width: int, right: bool = False) -> Cell:
     for text, tone in spans:
         if left <= 0:
             break
-        out.append((text[:left], tone))
-        left -= len(text)
+        wide = _columns(text)
+        out.append((text if wide <= left else _cut(text, left), tone))
+        left -= wide
     last = out[-1][1] if out else ""
     return (*out, ("…", last)) if width > 0 else ()
 
@@ -128,11 +129,36 @@ def heading(
 
 def written(row: Row, layout: Sequence[tuple[Column, int]], here: bool, marked: bool) -> list[Span]:
     """A row in these columns; `here` says that the cursor of the worked-in list is on it."""
-    spans: list[Span] = [("▌" if here else " ", "accent"), ("+" if marked else " ", "warn")]
-    cells = row.cells
+    spans: list[Span] = [*edge(here, marked)]
     for column, wide in layout:
-        content: Cell = cells[column.key]
-        if column.key.endswith("_line"):
-            content = tuple((text[-wide:], tone) for text, tone in content)
-        spans += [*clip(content, wide, column.right), (" ", "")]
+        spans += [*shown(row.cells[column.key], column, wide), (" ", "")]
     return spans
+
+
+def edge(here: bool, marked: bool) -> tuple[Span, Span]:
+    """What a row begins with."""
+    return ("▌" if here else " ", "accent"), ("+" if marked else " ", "warn")
+
+
+def shown(content: Cell, column: Column, wide: int) -> Cell:
+    """A cell as it is in this column; of a graph the end."""
+    if column.key.endswith("_line"):
+        content = tuple((text[-wide:], tone) for text, tone in content)
+    return clip(content, wide, column.right)
+
+
+def _columns(text: str) -> int:
+    if text.isascii() and text.isprintable():
+        return len(text)
+    from rich.cells import cell_len  # not above: the first frame is painted before it is there
+
+    return cell_len(text)
+
+
+def _cut(text: str, columns: int) -> str:
+    """The beginning of a text; of a wide character that is cut a blank remains."""
+    if text.isascii() and text.isprintable():
+        return text[:columns]
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, columns)

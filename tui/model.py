@@ -163,6 +163,14 @@ class Model:
         # The rows last made of containers, by id: of what summary, busy with what, the row.
         self.drawn: dict[str, tuple[Json, str, Row]] = {}
         self._uses: Uses | None = None
+        self._by_id: tuple[list[Json], dict[str, Json]] = ([], {})
+
+    @property
+    def by_id(self) -> dict[str, Json]:
+        """The summaries of the containers by their ids."""
+        if self._by_id[0] is not self.containers:
+            self._by_id = (self.containers, {one["Id"]: one for one in self.containers})
+        return self._by_id[1]
 
     @property
     def uses(self) -> Uses:
@@ -173,7 +181,7 @@ class Model:
 
     def container(self, identifier: str) -> Json | None:
         """The summary of a container, None when it is gone."""
-        return next((one for one in self.containers if one["Id"] == identifier), None)
+        return self.by_id.get(identifier)
 
     def running(self) -> list[Json]:
         """The containers whose processes exist."""
@@ -181,9 +189,8 @@ class Model:
 
     def forget_gone(self) -> None:
         """Drop the samples of containers that no longer exist."""
-        alive = {one["Id"] for one in self.containers}
         for known in (self.samples, self.drawn):
-            for identifier in [one for one in known if one not in alive]:
+            for identifier in [one for one in known if one not in self.by_id]:
                 del known[identifier]
 
 

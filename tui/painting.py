@@ -17,17 +17,19 @@ from rich.cells import cell_len
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
+from textual.strip import Strip
 
 from .compositing import PiecesUpdate
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from textual.screen import Screen
-    from textual.strip import Strip
 
 Cell = tuple[str, str]  # SGR parameters and a character; "" in a wide character's second column
 NEAR = 5  # equal cells between two changed ones that cost less than moving the cursor
+KEPT = 512  # lines whose cells are kept
 SHORT = 48  # characters of the longest text whose cells are kept
+Kept = dict[int, tuple[Strip, list[Cell]]]  # by id()
 _UNKNOWN: Cell = ("?", "?")
 # What a terminal acts on: names of files, labels and commands are whatever their makers wrote. rich
 # lays them out as nothing.
@@ -38,6 +40,8 @@ class Painter:
     """What the terminal shows, as far as is known, and the way from there to what it should."""
 
     def __init__(self) -> None:
+        # Lines last drawn, each with its cells: a list that is scrolled shows most of them again.
+        self.kept: Kept = {}
         self._lines: list[list[Cell]] = []
         self._size = (0, 0)
 
@@ -211,7 +215,7 @@ class NarrowUpdate(CompositorUpdate):
     ) -> None:
         system = console._color_system or ColorSystem.TRUECOLOR
         if isinstance(update, PiecesUpdate):
-            spans = _parts(update, system)
+            spans = _parts(update, system, painter.kept)
         elif isinstance(update, LayoutUpdate):
             spans = _layout(update, system)
         else:
@@ -223,12 +227,19 @@ class NarrowUpdate(CompositorUpdate):
         return self.text
 
 
-def _parts(update: PiecesUpdate, system: ColorSystem) -> Iterator[tuple[int, int, list[Cell]]]:
-    known: Strip | None = None
-    cells: list[Cell] = []
-    for y, first, last, strip, left in update.pieces:
-        if strip is not known:  # the pieces of a line follow each other
-            known, cells = strip, cells_of(strip, system)
+def _parts(
+    update: PiecesUpdate, system: ColorSystem, kept: Kept
+) -> Iterator[tuple[int, int, list[Cell]]]:
+    for y, first, last, drawn, left in update.pieces:
+        known = kept.get(id(drawn))
+        if known is not None and known[0] is drawn:
+            cells = known[1]
+        else:
+            cells = cells_of(drawn, system)
+            if isinstance(drawn, Strip):  # a part of a line is drawn once
+                if len(kept) >= KEPT:
+                    kept.clear()
+                kept[id(drawn)] = (drawn, cells)
         yield y, first, _cut(cells, first - left, last - left)
 
 

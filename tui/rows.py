@@ -126,7 +126,7 @@ def container(summary: Json, model: Model, now: float) -> Row:
     def later() -> dict[str, Cell]:
         return {
             "ports": cell(text.ports(summary.get("Ports") or []), "accent"),
-            "age": cell(text.span(now - summary.get("Created", now)), "dim"),
+            "age": _age(summary, now),
             "project": cell(projects.name_of(summary), "dim"),
             "command": cell(str(summary.get("Command") or ""), "dim"),
             "written": _weight(identifier, model),
@@ -135,18 +135,13 @@ def container(summary: Json, model: Model, now: float) -> Row:
         }
 
     cells = LazyCells(ready, later)
-    cpu = history.cpu[-1] if history and history.cpu else -1.0
-    memory = history.memory[-1] if history and history.memory else -1.0
     sort = {
         "name": name,
         "state": (order, name),
-        "cpu": -cpu,
-        "memory": -memory,
-        "rates": -(history.rx[-1] + history.tx[-1]) if history and history.rx else 1.0,
-        "disk": -(history.read[-1] + history.write[-1]) if history and history.read else 1.0,
         "image": image,
         "age": -float(summary.get("Created", 0)),
         "written": -model.sizes.get(identifier, -1),
+        **_ranks(history),
     }
     words = " ".join((name, image, identifier[:12], summary["State"], *networks))
     row = Row(identifier, cells, sort, words.lower(), not live, summary.get("Labels") or {})
@@ -160,6 +155,39 @@ def _known(summary: Json, model: Model, now: float) -> Row:
     if row is not None and was == summary and busy == model.busy.get(summary["Id"], ""):
         return row
     return container(summary, model, now)
+
+
+def renewed(summary: Json, model: Model, now: float) -> Row:
+    """As `container`; of a row that was drawn before, only what time changes is made anew."""
+    identifier = summary["Id"]
+    was, busy, row = model.drawn.get(identifier, ({}, "", None))
+    if row is None or was is not summary or busy != model.busy.get(identifier, ""):
+        return container(summary, model, now)
+    if "age" not in row.cells:  # it was never looked at
+        return container(summary, model, now)
+    history = model.samples.get(identifier) if summary["State"] in ("running", "paused") else None
+    figures = _figures(history, float(model.info.get("MemTotal") or 0))
+    cells = {**row.cells, "age": _age(summary, now), **figures}
+    sort = {**row.sort, **_ranks(history)}
+    row = Row(identifier, cells, sort, row.text, row.quiet, row.labels)
+    model.drawn[identifier] = (summary, busy, row)
+    return row
+
+
+def _ranks(history: History | None) -> dict[str, float]:
+    """What a row is sorted by that is measured, the most first."""
+    if history is None or not history.cpu:
+        return {"cpu": 1.0, "memory": 1.0, "rates": 1.0, "disk": 1.0}
+    return {
+        "cpu": -history.cpu[-1],
+        "memory": -history.memory[-1],
+        "rates": -(history.rx[-1] + history.tx[-1]),
+        "disk": -(history.read[-1] + history.write[-1]),
+    }
+
+
+def _age(summary: Json, now: float) -> Cell:
+    return cell(text.span(now - summary.get("Created", now)), "dim")
 
 
 _FIGURES = ("cpu", "cpu_line", "memory", "memory_line", "limit", "rates", "disk", "pids")

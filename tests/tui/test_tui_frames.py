@@ -9,9 +9,11 @@ import pytest
 from bayplan.tui import keyqueue
 from bayplan.tui.app import BayApp
 from bayplan.tui.compositing import PiecesUpdate
+from bayplan.tui.painting import cells_of
 from bayplan.tui.widgets.logs import Logs
 from bayplan.tui.widgets.table import Table
 from replay import Replay, still_app
+from rich.color import ColorSystem
 from steps import app_of, connected, screen, until
 from textual import events
 from textual.pilot import Pilot
@@ -104,6 +106,30 @@ async def test_what_a_slow_key_has_done_is_painted_meanwhile(
         await frames.first_with(table.content_region.y + 2)
         assert table.position == 1 and not done.is_set()
         done.set()
+
+
+@pytest.mark.parametrize("size", [(120, 36), (200, 60)])
+async def test_a_cell_that_is_drawn_alone_is_as_in_its_row(
+    replay: Replay, size: tuple[int, int]
+) -> None:
+    """Under the cursor, of a name that is wide, marked: each cell as in the whole line."""
+    replay.replies["/containers/json"]["json"][1]["Image"] = "例え/長い名前のイメージ:とても長い"
+    async with still_app(replay).run_test(size=size) as pilot:
+        await settled(pilot)
+        table = app_of(pilot).main.table("containers")
+        table.marked = {table.rows[2].id}
+        width = table.size.width
+        for y in range(1, len(table.rows) + 1):
+            line = table.render_line(y)
+            assert line.cell_length == width
+            first = 2
+            for _, wide in table._layout_columns(width):
+                part = table.part(y, first, first + wide, width)
+                assert part is not None
+                whole = cells_of(line.crop(first, first + wide), ColorSystem.TRUECOLOR)
+                assert cells_of(part, ColorSystem.TRUECOLOR) == whole
+                first += wide + 1
+        assert table.part(1, 3, 9, width) is None
 
 
 async def test_an_empty_list_says_why_as_soon_as_the_engine_is_there(replay: Replay) -> None:

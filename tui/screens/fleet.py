@@ -151,7 +151,7 @@ class FleetScreen(MainScreen):
         """A host's feed changed a part of its model."""
         if station.up and kind in ("samples", "link"):
             station.heard, station.dismissed = time.monotonic(), False
-        if not self.is_mounted or not self.query("#containers"):  # the app is ending
+        if not self.is_mounted:  # the app is ending
             return
         with contextlib.suppress(NoMatches), fleet.bound(station):
             self._draw(kind)
@@ -256,13 +256,12 @@ class FleetScreen(MainScreen):
 
     def _renewer(self) -> Callable[[Row], Row]:
         station, model, now = self.station, self.model, self._clock()
-        summaries = {one["Id"]: one for one in model.containers}
 
         def renewed(row: Row) -> Row:
-            summary = summaries.get(fleet.plain(row.id))
+            summary = model.container(fleet.plain(row.id))
             if summary is None or fleet.owner(row.id) != station.name:
                 return row
-            return station.own(rows.container(summary, model, now))
+            return station.own(rows.renewed(summary, model, now))
 
         return renewed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from textual.markup import escape
 from textual.widgets import Static
@@ -67,9 +68,14 @@ class Lists(Working, Arranged):
             for kind, shown in self._columns.items()
             if shown != self._fitting(kind, None)
         }
-        now.rows = {
-            kind: current.id for kind in LISTS if (current := self.table(kind).current) is not None
-        }
+        for kind in LISTS:
+            self._remember_row(kind)
+
+    def _remember_row(self, kind: str) -> None:
+        """Keep on what the cursor of a list stands: with every key, so nothing else."""
+        self.memory.now.rows.pop(kind, None)
+        if (current := self.table(kind).current) is not None:
+            self.memory.now.rows[kind] = current.id
         if self._keeper is None:
             self._keeper = self.set_timer(KEEP, self._keep)
 
@@ -77,8 +83,7 @@ class Lists(Working, Arranged):
 
     def _keep(self) -> None:
         self._keeper = None
-        trouble = self.memory.keep()
-        if trouble:
+        if trouble := self.memory.keep():
             self.notify(trouble, severity="warning", markup=False)
 
     def _return(self) -> None:
@@ -112,12 +117,11 @@ class Lists(Working, Arranged):
 
     def _renewer(self) -> Callable[[Row], Row]:
         """What makes a container's row anew."""
-        summaries = {one["Id"]: one for one in self.model.containers}
         now = self._clock()
 
         def renewed(row: Row) -> Row:
-            summary = summaries.get(row.id)
-            return rows.container(summary, self.model, now) if summary else row
+            summary = self.model.container(row.id)
+            return rows.renewed(summary, self.model, now) if summary else row
 
         return renewed
 
@@ -213,11 +217,8 @@ class Lists(Working, Arranged):
 
     def ask_filter(self) -> None:
         """Narrow the list by words, as they are typed."""
-        table = self.table(self.kind)
-        self.query_one(Prompt).ask("filter ", self._filters[self.kind], table, self._filter)
-
-    def _filter(self, needle: str) -> None:
-        self.filter_list(self.kind, needle)
+        kind, ask = self.kind, self.query_one(Prompt).ask
+        ask("filter ", self._filters[kind], self.table(kind), partial(self.filter_list, kind))
 
     def filter_list(self, kind: str, needle: str) -> None:
         """Filter the list `kind`."""

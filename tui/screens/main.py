@@ -146,9 +146,9 @@ class MainScreen(Lists):
 
     def _changed(self, kind: str) -> None:
         """The feed changed a part of the model: draw what depends on it."""
-        if not self.is_mounted or not self.query("#containers"):  # the app is ending
+        if not self.is_mounted:  # the app is ending
             return
-        # The app may be ending: its panes go one after the other, while the feed still reads.
+        # Its panes go one after the other, while the feed still reads.
         with contextlib.suppress(NoMatches):
             self._draw(kind)
 
@@ -271,7 +271,7 @@ class MainScreen(Lists):
             self._retitle(event.table.id)
         if event.table.id == self.kind:
             self._follow()
-            self._remember()
+            self._remember_row(self.kind)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
         """Enter goes from a list into the detail, from a project to its containers."""

@@ -36,6 +36,7 @@ WHO = 6  # colours for the containers of a merged log
 class LogView(Widget, Searchable, can_focus=True):
     """Shows a LogBuffer; at its end it follows, anywhere else it stays where it is."""
 
+    STEADY = True
     COMPONENT_CLASSES = {
         "log--time",
         "log--stderr",

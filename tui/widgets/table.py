@@ -6,7 +6,7 @@ Textual's DataTable was measured at three times the CPU and twice the bytes for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,11 +16,18 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from ..cells import Column, Row, fit, heading, written
+from ..cells import Cell, Column, Row, edge, fit, heading, shown
+from ..compositing import Parted
 from .toned import Toned
 
+# How a row is drawn: the class of its style, without tones or not, whether the cursor is on it and
+# the list has the keyboard, whether it is marked, its width.
+Kind = tuple[str, bool, bool, bool, int]
 
-class Table(Toned, can_focus=True):
+KEPT = 2048  # cells whose drawing is kept
+
+
+class Table(Toned, Parted, can_focus=True):
     """Rows under a header, one of them under the cursor, some of them marked.
 
     The cursor and the marks stay with what they stand on when rows come, go and change places.
@@ -43,8 +50,8 @@ class Table(Toned, can_focus=True):
         Binding("space", "mark", "Mark", show=False),
     ]
 
-    class Highlighted(Message):
-        """The cursor stands on another row; `row` is None when there is none."""
+    class About(Message):
+        """Something about a row of a list; `row` is None when there is none."""
 
         def __init__(self, table: Table, row: Row | None) -> None:
             self.table = table
@@ -53,21 +60,14 @@ class Table(Toned, can_focus=True):
 
         @property
         def control(self) -> Table:
-            """The list it is about."""
+            """That list."""
             return self.table
 
-    class Chosen(Message):
+    class Highlighted(About):
+        """The cursor stands on another row."""
+
+    class Chosen(About):
         """Enter, or a click on the row under the cursor."""
-
-        def __init__(self, table: Table, row: Row) -> None:
-            self.table = table
-            self.row = row
-            super().__init__()
-
-        @property
-        def control(self) -> Table:
-            """The list it is about."""
-            return self.table
 
     class Sorted(Message):
         """A click on the header of the column `key`."""
@@ -104,6 +104,7 @@ class Table(Toned, can_focus=True):
         self._fitted: tuple[object, list[tuple[Column, int]]] = ((), [])
         # The rows last drawn, by id: of what row, how, in what columns, the line.
         self._strips: dict[str, tuple[Row, object, object, Strip]] = {}
+        self._segments: dict[tuple[Cell, str, int, str, bool], list[Segment]] = {}
 
     # --- what it shows
 
@@ -120,7 +121,7 @@ class Table(Toned, can_focus=True):
     @property
     def chosen(self) -> list[str]:
         """The ids an action is for: the marked ones, else the one under the cursor."""
-        marked = [row.id for row in self.rows if row.id in self.marked]
+        marked = [row.id for row in self.rows if row.id in self.marked] if self.marked else []
         return marked or ([self.current.id] if self.current else [])
 
     def show(self, rows: list[Row]) -> None:
@@ -157,16 +158,15 @@ class Table(Toned, can_focus=True):
 
     def _repaint_changes(self, before: list[Row]) -> None:
         regions = []
-        layout = self._layout_columns()
-        for line in range(self._height):
+        size = self.size
+        layout = self._layout_columns(size.width)
+        for line in range(min(size.height - 1, len(self.rows) - self._top)):
             index = self._top + line
-            if index >= len(self.rows):
-                break
             old, new = before[index], self.rows[index]
             if old is new:
                 continue
             if old.id != new.id or old.quiet != new.quiet:
-                regions.append(Region(0, line + 1, self.size.width, 1))
+                regions.append(Region(0, line + 1, size.width, 1))
                 continue
             x = 2
             for column, width in layout:
@@ -203,11 +203,11 @@ class Table(Toned, can_focus=True):
         old, top = self._at, self._top
         self._at = index
         self._keep_visible()
+        width, height = self.size
         if top != self._top:
-            self.refresh()
+            self.refresh(Region(0, 1, width, height - 1))
         else:
-            for line in (old - top, index - top):
-                self.refresh(Region(0, line + 1, self.size.width, 1))
+            self.refresh(*(Region(0, one - top + 1, width, 1) for one in (old, index)))
         self.post_message(self.Highlighted(self, self.current))
 
     def action_move(self, step: int) -> None:
@@ -266,7 +266,7 @@ class Table(Toned, can_focus=True):
 
     def _sort_at(self, x: int) -> None:
         left = 2
-        for column, width in self._layout_columns():
+        for column, width in self._layout_columns(self.size.width):
             # A graph has no title; who clicks it means the figure beside it.
             key = column.key.removesuffix("_line")
             if left <= x < left + width + 1 and key in self.sortable:
@@ -291,18 +291,10 @@ class Table(Toned, can_focus=True):
         if top != self._top:
             self.refresh()
 
-    def on_focus(self) -> None:
-        """The cursor shows strongly."""
-        self.refresh()
-
-    def on_blur(self) -> None:
-        """The cursor shows faintly."""
-        self.refresh()
-
     # --- drawing
 
-    def _layout_columns(self) -> list[tuple[Column, int]]:
-        wanted = (self.columns, max(1, self.size.width - 3))
+    def _layout_columns(self, width: int) -> list[tuple[Column, int]]:
+        wanted = (self.columns, max(1, width - 3))
         if self._fitted[0] != wanted:
             self._fitted = (wanted, fit(*wanted))
         return self._fitted[1]
@@ -323,33 +315,74 @@ class Table(Toned, can_focus=True):
     def _header(self, width: int) -> Strip:
         style = self.style_of("", "table--header")
         strong = style + self.style_of("accent").without_color + Style(bold=True)
-        parts = heading(self._layout_columns(), self.sorted_by, self.reversed)
+        parts = heading(self._layout_columns(width), self.sorted_by, self.reversed)
         segments = [Segment(text, strong if ours else style) for text, ours in parts]
         return Strip(segments).adjust_cell_length(width, style)
 
-    def _row(self, row: Row, current: bool, width: int) -> Strip:
+    def part(self, y: int, first: int, last: int, width: int) -> Iterable[Segment] | None:
+        """A row, or of a row the cells that begin and end there."""
+        index = self._top + y - 1
+        if y == 0 or index >= len(self.rows):
+            return None
+        row, current = self.rows[index], index == self._at
+        if (first, last) == (0, width):
+            return self._row(row, current, width)
+        kind = self._drawn_as(row, current, width)
+        segments: list[Segment] = []
+        x = end = 2
+        for column, wide in self._layout_columns(width):
+            if x == first or (segments and x < last):
+                if segments:
+                    segments.append(Segment(" ", self.style_of("", kind[0])))
+                segments += self._cell(row, column, wide, kind)
+                end = x + wide
+            x += wide + 1
+        return segments if end == last else None
+
+    def _drawn_as(self, row: Row, current: bool, width: int) -> Kind:
+        focused = current and self.has_focus
         base = ""
         if current:
-            base = "table--cursor" if self.has_focus else "table--cursor-blurred"
-        plain = self.style_of("", base)
+            base = "table--cursor" if focused else "table--cursor-blurred"
         # With the terminal's sixteen colours the cursor is reverse: one bar, not a patchwork.
-        flat = current and self.has_focus and self.app.native_ansi_color
-        marked = row.id in self.marked
-        here = current and self.has_focus
-        layout = self._layout_columns()
+        flat = focused and self.app.native_ansi_color
+        return base, flat, focused, row.id in self.marked, width
+
+    def _cell(self, row: Row, column: Column, wide: int, kind: Kind) -> list[Segment]:
+        content, (base, flat, *_) = row.cells[column.key], kind
+        key = (content, column.key, wide, base, flat)
+        known = self._segments.get(key)
+        if known is None:
+            known = [
+                Segment(text, self.style_of("" if flat else tone, base))
+                for text, tone in shown(content, column, wide)
+            ]
+            if len(self._segments) >= KEPT:
+                self._segments.clear()
+            self._segments[key] = known
+        return known
+
+    def _row(self, row: Row, current: bool, width: int) -> Strip:
+        layout, kind = self._layout_columns(width), self._drawn_as(row, current, width)
         known = self._strips.get(row.id)
-        kind = (base, flat, here, marked, width)
         if known is not None and known[0] is row and known[1] == kind and known[2] is layout:
             return known[3]
-        spans = written(row, layout, here, marked)
+        base, flat, focused, marked, _ = kind
+        gap = Segment(" ", self.style_of("", base))
         segments = [
-            Segment(text, self.style_of("" if flat else tone, base)) for text, tone in spans
+            Segment(text, self.style_of("" if flat else tone, base))
+            for text, tone in edge(focused, marked)
         ]
-        strip = Strip(segments).adjust_cell_length(width, plain)
+        for column, wide in layout:
+            segments += self._cell(row, column, wide, kind)
+            segments.append(gap)
+        drawn = 2 + sum([wide + 1 for _, wide in layout])
+        strip = Strip(segments, drawn).adjust_cell_length(width, gap.style)
         self._strips[row.id] = (row, kind, layout, strip)
         return strip
 
     def notify_style_update(self) -> None:
         """The theme or the stylesheet changed."""
         self._strips.clear()
+        self._segments.clear()
         super().notify_style_update()

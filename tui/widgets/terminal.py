@@ -30,6 +30,7 @@ class Terminal(Widget, can_focus=True):
     and down, which scroll.
     """
 
+    STEADY = True
     COMPONENT_CLASSES = {"terminal--note", "terminal--key"}
 
     class Released(Message):

@@ -19,6 +19,7 @@ class Toned(Widget):
     """Gives its subclasses the theme's tones as Rich styles, kept until the theme changes."""
 
     COMPONENT_CLASSES = {f"tone--{tone}" for tone in TONES}
+    STEADY = True
 
     _styles_of: dict[tuple[str, str], Style]
 
