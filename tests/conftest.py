@@ -20,6 +20,8 @@ for name in ("COLUMNS", "LINES"):
 # A shell starts what is in its background with Ctrl-C ignored, and every child inherits that: the
 # clients that tests interrupt would go on.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Nor does who starts it with nohup have its children ignore a terminal that is gone.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 PRIVILEGED = ("integration", "compat")
 
