@@ -250,7 +250,9 @@ class Client:
         with self._lock:
             early, self._early = self._early, None
         if early is not None:
-            return early
+            if not _is_dead(early):
+                return early
+            early.close()
         try:
             return connect(self.host)
         except UnreachableError as error:

@@ -105,6 +105,6 @@ def _compiled(pattern: str) -> regex.Regex:
         else:
             parts.append(re.escape(letter))
     try:
-        return regex.compiled(rf"\A(?:{''.join(parts)})\z")
+        return regex.compiled(rf"\A(?:{''.join(parts)})\Z")
     except InvalidError:
         raise InvalidError(f"invalid filter 'reference={pattern}': bad pattern") from None

@@ -1,7 +1,7 @@
 """Regular expressions of users, each with so much time: a pattern that goes back and tries again,
 such as `(a+)+b`, would keep the event loop, and all other clients, for as long as it likes.
 
-dockerd's (RE2) cannot go back; the library here reads what RE2 does and more, and keeps to a limit.
+dockerd's (RE2) cannot go back; the library here keeps to a limit. It lacks RE2's quoted passages.
 """
 
 from __future__ import annotations
@@ -17,11 +17,33 @@ from ..host.errors import InvalidError
 if TYPE_CHECKING:
     from regex import Pattern
 
-# Seconds of the processor that one pattern gets in each window of so many.
-_BUDGET, _WINDOW = 0.1, 1.0
+# Seconds of the processor in each window of so many, and what one match may always take.
+_BUDGET, _WINDOW, _LEAST = 0.1, 1.0, 0.002
 _LONGEST, _SHOWN = 1000, 200
 # Characters, once what is counted is written out, as the library does when it reads a pattern.
 _MOST, _COUNTS, _NUMBER = 20_000, re.compile(r"\{\d[\d,]*\}"), re.compile(r"\d+")
+
+
+class _Budget:
+    """The processor's time that all patterns together get in a window."""
+
+    def __init__(self) -> None:
+        self._left, self._since = _BUDGET, 0.0
+
+    def left(self) -> float:
+        """Seconds that a match may take; what takes next to nothing always may."""
+        now = time.monotonic()
+        if now >= self._since + _WINDOW:
+            self._left, self._since = _BUDGET, now
+        return max(self._left, _LEAST)
+
+    def spend(self, seconds: float) -> None:
+        """Take them off, unless it is what any pattern takes."""
+        if seconds > _LEAST / 2:
+            self._left -= seconds
+
+
+_budget = _Budget()
 
 
 class Regex:
@@ -29,7 +51,6 @@ class Regex:
 
     def __init__(self, pattern: str) -> None:
         self._source = pattern
-        self._left, self._since = _BUDGET, time.monotonic()
         self._pattern = self._compiled()
 
     def _compiled(self) -> Pattern[str]:
@@ -51,17 +72,13 @@ class Regex:
 
     def found_in(self, text: str) -> bool:
         """Whether it matches somewhere in `text`."""
-        now, begun = time.monotonic(), time.thread_time()
-        if now >= self._since + _WINDOW:
-            self._left, self._since = _BUDGET, now
+        begun = time.thread_time()
         try:
-            if self._left <= 0:
-                raise TimeoutError
-            return self._pattern.search(text, timeout=self._left) is not None
+            return self._pattern.search(text, timeout=_budget.left()) is not None
         except TimeoutError:
             raise self._error("it takes too long to match") from None
         finally:
-            self._left -= time.thread_time() - begun
+            _budget.spend(time.thread_time() - begun)
 
 
 @functools.lru_cache(maxsize=16)

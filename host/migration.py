@@ -95,8 +95,10 @@ class _Hurry:
             self._users += 1
             self._wanted.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="bay-hurry", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="bay-hurry", daemon=True)
+                with contextlib.suppress(RuntimeError):  # no thread to be had: then without hurry
+                    thread.start()
+                    self._thread = thread
 
     @property
     def idle(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import re
 import time
@@ -27,6 +28,7 @@ CREATE TABLE volumes (
 # Says that it is on its way out: a crash in the middle of a removal is followed by its end.
 _REMOVING = "ALTER TABLE volumes ADD COLUMN removing INT NOT NULL DEFAULT 0"
 _COLUMNS = "name, labels, options, anonymous, created"
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
@@ -156,19 +158,29 @@ class VolumeStore:
             raise ConflictError(f"remove {name}: something is mounted on it, unmount it first")
         # A folder without a row would be taken for a volume that a power cut took the row of.
         self._db.execute("UPDATE volumes SET removing=1 WHERE name=?", name)
-        self._discard(name)
-
-    def _discard(self, name: str) -> None:
-        self._trash.put(self._root / name)
+        try:
+            self._trash.put(folder)
+        except OSError:  # it is whole, and stays: the next engine must not end what failed
+            self._keep(name)
+            raise
         self._db.execute("DELETE FROM volumes WHERE name=?", name)
 
+    def _keep(self, name: str) -> None:
+        self._db.execute("UPDATE volumes SET removing=0 WHERE name=?", name)
+
     def sweep(self) -> None:
-        """At open: make folders and rows agree, never by removing data.
+        """At open: make folders and rows agree, never by removing data but what was begun.
 
         A power cut may take the last rows with it, so a folder without a row is a volume.
         """
         for (name,) in self._db.execute("SELECT name FROM volumes WHERE removing"):
-            self._discard(name)
+            try:
+                self._trash.put(self._root / name)
+            except OSError as error:
+                _log.warning("volume %s cannot be removed, so it stays: %s", name, error)
+                self._keep(name)
+            else:
+                self._db.execute("DELETE FROM volumes WHERE name=?", name)
         rows = {volume.name for volume in self.all()}
         for entry in list(self._root.iterdir()):
             if entry.name.startswith(GONE):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SETTLED = 4.0  # seconds after the start in which nothing is collected
 SWEPT = 2.0  # seconds between two looks for what has become garbage meanwhile
+WHOLE, REST = 120.0, 10.0  # likewise between two looks at all, and since the last key
 SWITCH = 0.001  # seconds the threads that read keys and write frames wait for Python's lock
 
 
@@ -101,7 +102,7 @@ class BayApp(KeyQueue, inherit_bindings=False):
             "settings": chosen,
             "memory": self.kept,
         }
-        self._swept = 0
+        self._swept, self._whole = 0, 0.0
         if len(places) > 1:
             from .screens.fleet import FleetScreen
 
@@ -131,8 +132,15 @@ class BayApp(KeyQueue, inherit_bindings=False):
         self.set_interval(SWEPT, self._sweep)
 
     def _sweep(self) -> None:
-        if self._typist is None:
-            self._swept += 1
+        if self._typist is not None:
+            return
+        self._swept += 1
+        now = asyncio.get_running_loop().time()
+        if now - self._whole > WHOLE and now - self._painted > REST:
+            # The sweeps keep Python from ever coming to it: logs and shells that were left stay.
+            self._whole = now
+            gc.collect()
+        else:
             gc.collect(0 if self._swept % 20 else 1)
 
     def _end(self) -> None:

@@ -64,6 +64,7 @@ class Feed:
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._weigh = asyncio.Event()
+        self._weighed: set[str] = set()
         self._cpu: dict[str, tuple[float, float]] = {}
 
     def touch(self, *kinds: str) -> None:
@@ -71,8 +72,9 @@ class Feed:
         self._dirty.update(kinds or KINDS)
         self._wake.set()
 
-    def weigh(self) -> None:
-        """Ask for the sizes on the disk; a list that shows them asks again and again."""
+    def weigh(self, kinds: set[str]) -> None:
+        """Ask for the sizes on the disk; lists that show them (`kinds`) ask again and again."""
+        self._weighed |= kinds
         self._weigh.set()
 
     def retry(self) -> None:
@@ -159,20 +161,24 @@ class Feed:
         while True:
             await self._weigh.wait()
             self._weigh.clear()
+            kinds, self._weighed = self._weighed, set()
             started = time.monotonic()
             try:
-                usage = await self.source.get("/system/df")
+                self._take_sizes(sizes_of(await self.source.get("/system/df")), kinds)
             except UnreachableError:
                 raise
             except BayError:
-                usage = {}  # an engine that can't tell is still one to look at
-            before, self.model.sizes = self.model.sizes, sizes_of(usage)
-            changed = {key for key, _ in before.items() ^ self.model.sizes.items()}
-            for kind, key in (("volumes", "Name"), ("containers", "Id")):
-                if any(one[key] in changed for one in getattr(self.model, kind)):
-                    self.model.drawn.clear()
-                    self.told(kind)
+                pass  # it can't tell, or not now: dockerd has one such look at a time
             await asyncio.sleep(max(WEIGH, REST * (time.monotonic() - started)))
+
+    def _take_sizes(self, sizes: dict[str, int], kinds: set[str]) -> None:
+        before, self.model.sizes = self.model.sizes, sizes
+        changed = {key for key, _ in before.items() ^ sizes.items()}
+        if changed:
+            self.model.drawn.clear()
+        for kind, key in (("volumes", "Name"), ("containers", "Id")):
+            if kind in kinds and any(one[key] in changed for one in getattr(self.model, kind)):
+                self.told(kind)
 
     async def _list(self, kind: str) -> list[Json]:
         if kind == "containers":

@@ -172,7 +172,7 @@ class FirstFrame(Arranged):
 
     def _list(self, kind: str, pane: Pane, width: int) -> None:
         x, y, wide, height = pane
-        inner, most = wide - 2, height - 3
+        inner, most = wide - 2, max(0, height - 3)
         rows, here = self._lists[kind], kind == self.kind
         at = self._place(kind)
         shown = Shown(len(rows), self._total(kind), at)
@@ -180,6 +180,8 @@ class FirstFrame(Arranged):
         self._frame(pane, title, subtitle, "accent" if here else "line")
         layout = fit(self._columns[kind], max(1, inner - 3))
         plain, strong = self._inks.codes("dim"), self._inks.codes("dim", attributes="1")
+        if height < 3:
+            return
         head = heading(layout, *self._sorts[kind])
         cells = [(strong if ours else plain, one) for text, ours in head for one in text][:inner]
         self._lines[y + 1][x + 1 : x + 1 + inner] = [

@@ -26,6 +26,16 @@ class Framed(Screen[None]):
             self._shown = True
             event.refresh_styles = False
 
+    async def _on_resize(self, event: events.Resize) -> None:
+        """A size that the terminal no longer has is not laid out.
+
+        Each layout tells the screen its size once more: two that were under way at once would
+        follow each other for ever.
+        """
+        if event.size != self.app.size:
+            event.stop()
+            event.prevent_default()
+
     async def _on_idle(self, event: events.Idle) -> None:
         """What is drawn: nothing in the middle of a key, whose frame comes at its end."""
         if isinstance(self.app, KeyQueue) and self.app.holds_frames:

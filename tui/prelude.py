@@ -85,11 +85,14 @@ class Prelude:
         model, history = Model(), hostinfo.HostHistory()
         if not ahead.fill(model):
             return
-        figures = hostinfo.read()
-        history.add(figures, 0)
-        kept = memory.Memory(memory.path(os.environ) if settings.restore else None)
-        frame = FirstFrame(model, history, kept, settings, engine, time.time)
-        lines = frame.cells(*_size(), os.environ)
+        try:
+            figures = hostinfo.read()
+            history.add(figures, 0)
+            kept = memory.Memory(memory.path(os.environ) if settings.restore else None)
+            frame = FirstFrame(model, history, kept, settings, engine, time.time)
+            lines = frame.cells(*_size(), os.environ)
+        except Exception:  # whatever it is, the app begins without, and tells of its own troubles
+            return
         if lines is None:
             return
         self._painted, self.figures, self.lines = True, figures, lines
@@ -130,7 +133,9 @@ class Prelude:
 
     def _ended(self, number: int, _: FrameType | None) -> None:
         """Somebody ends the program, while nothing else would give the terminal back."""
-        self._restore((_APP_BACK if self._taken else "") + (_BACK if self._painted else ""))
+        self._restore(
+            (_APP_BACK if self._taken else "") + (_BACK if self._painted or self._taken else "")
+        )
         _signal.signal(number, _signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

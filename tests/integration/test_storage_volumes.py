@@ -114,3 +114,20 @@ def test_a_mount_that_fails_says_what_and_why(store: Store) -> None:
     store.volumes.create("data", driver_opts=options)
     with pytest.raises(BayError, match=r"failed to mount local volume: mount /nowhere:.*No such"):
         store.volumes.mount("data")
+
+
+def test_a_volume_that_cannot_be_removed_stays_whole(tmp_path: Path) -> None:
+    """Neither the failure nor the next engine takes anything of it."""
+    store = Store.open(tmp_path / "root")
+    folder = store.volumes.create("data").path.parent
+    (folder / "_data/kept").write_text("here")
+    subprocess.run(("mount", "--bind", folder, folder), check=True)
+    try:
+        with pytest.raises(OSError, match="busy"):
+            store.volumes.remove("data")
+    finally:
+        subprocess.run(("umount", folder), check=True)
+    store.close()
+    reopened = Store.open(tmp_path / "root")
+    assert (reopened.volumes.get("data").path / "kept").read_text() == "here"
+    reopened.close()

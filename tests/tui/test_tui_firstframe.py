@@ -41,6 +41,7 @@ ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
         ((80, 24), "bay-dark", {}),
         ((120, 36), "bay-dark", {}),
         ((200, 60), "bay-dark", {}),
+        *(((200, height), "bay-dark", {}) for height in range(26, 29)),
         ((80, 24), "bay-ansi", {"kind": "networks"}),
         ((120, 36), "bay-ansi", {"rows": {"images": "sha"}}),
         ((200, 60), "bay-ansi", {"kind": "projects"}),

@@ -16,7 +16,9 @@ from replay import Replay, still_app
 from rich.color import ColorSystem
 from steps import app_of, connected, screen, until
 from textual import events
+from textual.geometry import Size
 from textual.pilot import Pilot
+from textual.screen import Screen
 
 
 class Frames:
@@ -141,3 +143,25 @@ async def test_an_empty_list_says_why_as_soon_as_the_engine_is_there(replay: Rep
         volumes = app_of(pilot).main.table("volumes")
         await until(pilot, lambda: "No volumes" in volumes.empty, "why there is none")
         assert "No volumes" in screen(pilot)
+
+
+async def test_a_size_that_the_terminal_no_longer_has_is_not_laid_out(
+    replay: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each layout tells the screen its size once more: two of them followed each other for ever."""
+    laid_out: list[Size] = []
+    resized = Screen._screen_resized
+
+    def look(self: Screen[Any], size: Size) -> None:
+        laid_out.append(size)
+        resized(self, size)
+
+    monkeypatch.setattr(Screen, "_screen_resized", look)
+    app = still_app(replay)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await connected(pilot)
+        for size in (Size(90, 30), app.size):
+            app.screen.post_message(events.Resize(size, size))
+            await asyncio.sleep(0)
+        await until(pilot, lambda: laid_out and laid_out[-1] == Size(120, 36), "laid out")
+        assert set(laid_out) == {Size(120, 36)}

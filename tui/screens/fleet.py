@@ -185,9 +185,9 @@ class FleetScreen(MainScreen):
             if kind == self.detail.kind:
                 self.detail.refresh_target()
 
-    def _weigh(self) -> None:
+    def _weigh(self, kinds: set[str]) -> None:
         for station in self._seen():
-            station.feed.weigh()
+            station.feed.weigh(kinds)
 
     def _tick(self) -> None:
         now = time.monotonic()

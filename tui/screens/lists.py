@@ -183,13 +183,16 @@ class Lists(Working, Arranged):
 
     def weigh(self) -> None:
         """Ask for what takes how much of the disk, where a list that is seen shows it."""
-        for kind, key in rows.WEIGHED.items():
-            shown = any(one.key == key for one in self._columns[kind])
-            if shown and self.table(kind).is_on_screen:
-                self._weigh()
+        shown = {
+            kind
+            for kind, key in rows.WEIGHED.items()
+            if any(one.key == key for one in self._columns[kind]) and self.table(kind).is_on_screen
+        }
+        if shown:
+            self._weigh(shown)
 
-    def _weigh(self) -> None:
-        self.feed.weigh()
+    def _weigh(self, kinds: set[str]) -> None:
+        self.feed.weigh(kinds)
 
     # --- hints
 
