@@ -22,7 +22,9 @@ def image(engine: EngineProcess, debian_image: str) -> str:
 
 @pytest.fixture
 def container(engine: EngineProcess, image: str) -> Iterator[str]:
-    script = (
+    # Started once more it rests: what it wrote is read while it runs.
+    script = "[ -p /srv/pipe ] && exec sleep 1000; "
+    script += (
         "echo more >> /etc/motd; mkdir -p /srv/new/deep; head -c 5000 /dev/zero > /srv/new/deep/f"
     )
     script += (
