@@ -91,7 +91,10 @@ class Prelude:
             kept = memory.Memory(memory.path(os.environ) if settings.restore else None)
             frame = FirstFrame(model, history, kept, settings, engine, time.time)
             lines = frame.cells(*_size(), os.environ)
-        except Exception:  # whatever it is, the app begins without, and tells of its own troubles
+        except Exception as error:  # whatever it is, the app begins without; the log has it
+            from . import crash
+
+            crash.keep(error, os.environ)
             return
         if lines is None:
             return
